@@ -1,0 +1,40 @@
+"""arwkv: what is in a long recording, and when (AudioRWKV, arXiv 2509.02167).
+
+The names below are the public API. They are imported when first used, so that ``import arwkv_core`` is quick
+and brings in neither torch nor numba.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {  # public name -> module that defines it
+    "ARWKV": "model",
+    "Architecture": "model",
+    "ArwkvError": "errors",
+    "AudioStream": "audio",
+    "LabelSet": "labels",
+    "LogMelStream": "features",
+    "ModelConfig": "model_config",
+    "TagResult": "tagger",
+    "Tagger": "tagger",
+    "load": "tagger",
+    "log_mel": "features",
+    "open_audio": "audio",
+    "tag": "tagger",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
