@@ -1,0 +1,31 @@
+"""Bi-WKV-7, the recurrence of A-RWKV: one operator, several backends.
+
+``bi_wkv7(r, w, k, v, a, b, gate)`` is the whole interface of the model; `backends` and `register` are for those who
+look at or add a backend. Torch is imported when one of them is first used, numba at the first call on a CPU.
+"""
+
+import importlib
+from typing import Any
+
+_HOME = {  # public name -> module that defines it
+    "Backend": "registry",
+    "BackendError": "registry",
+    "backends": "registry",
+    "bi_wkv7": "op",
+    "register": "registry",
+    "select": "registry",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,146 @@
+"""The operator ``arwkv::bi_wkv7``: checks, dispatch to a backend, autograd."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import reference, registry
+from .reference import Gradients
+
+HEAD_SIZE = 64  # N: the width that the model fixes and that the kernels are written for
+DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+
+
+def bi_wkv7(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
+    """Bidirectional RWKV-7 recurrence, both directions fused by a gate.
+
+    Per head, with S = 0 before the first token of each direction and d = exp(-exp(w))::
+
+        S_t = S_{t-1} diag(d_t) + (S_{t-1} a_t) b_t^T + v_t k_t^T;   y_t = S_t r_t
+        y = gate * y_forward + (1 - gate) * y_backward
+
+    Parameters
+    ----------
+    r, w, k, v, a, b : Tensor, ``(B, T, H, 64)``
+        w is the log-log decay. One dtype (float32, bfloat16, float16 or float64) and device, T >= 1, any strides.
+    gate : Tensor, ``(B, T, H)``
+        Share of the forward direction.
+
+    Returns
+    -------
+    Tensor, ``(B, T, H, 64)``
+        Of the inputs' dtype; state and arithmetic are float32 (float64 for float64). Differentiable in all seven.
+
+    Raises
+    ------
+    TypeError
+        If the dtypes differ or are not floating.
+    ValueError
+        If a shape or a device does not fit; the message names the tensor.
+    BackendError
+        If ``ARWKV_BACKEND`` forces a backend that can't run.
+    """
+    _check(r=r, w=w, k=k, v=v, a=a, b=b, gate=gate)
+    result: Tensor = _bi_wkv7(r, w, k, v, a, b, gate)
+    return result
+
+
+def _check(**tensors: Tensor) -> None:
+    r = tensors["r"]
+    if r.ndim != 4 or r.shape[-1] != HEAD_SIZE:
+        raise ValueError(f"r: expected shape (B, T, H, {HEAD_SIZE}), found {tuple(r.shape)}")
+    if r.shape[1] < 1:
+        raise ValueError(f"r: expected at least one token, found shape {tuple(r.shape)}")
+    if r.dtype not in DTYPES:
+        raise TypeError(f"r: expected dtype float32, bfloat16, float16 or float64, found {r.dtype}")
+    for name, x in tensors.items():
+        expected = r.shape[:3] if name == "gate" else r.shape
+        if x.shape != expected:
+            raise ValueError(f"{name}: expected shape {tuple(expected)}, as r has, found {tuple(x.shape)}")
+        if x.dtype != r.dtype:
+            raise TypeError(f"{name}: expected dtype {r.dtype}, as r has, found {x.dtype}")
+        if x.device != r.device:
+            raise ValueError(f"{name}: expected on device {r.device}, as r is, found on {x.device}")
+
+
+@torch.library.custom_op("arwkv::bi_wkv7", mutates_args=())
+def _bi_wkv7(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
+    return registry.select(r.device, r.dtype).forward(r, w, k, v, a, b, gate)
+
+
+@_bi_wkv7.register_fake
+def _(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
+    return r.new_empty(r.shape)
+
+
+@torch.library.custom_op("arwkv::bi_wkv7_backward", mutates_args=())
+def _bi_wkv7_backward(
+    dy: Tensor, r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    return registry.select(r.device, r.dtype).backward(dy, r, w, k, v, a, b, gate)
+
+
+@_bi_wkv7_backward.register_fake
+def _(
+    dy: Tensor, r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor
+) -> tuple[Tensor, ...]:
+    return (*(r.new_empty(r.shape) for _ in range(6)), gate.new_empty(gate.shape))
+
+
+def _remember(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs)  # the states are computed again: keeping them would cost 64 times as much memory
+
+
+def _differentiate(ctx: Any, dy: Tensor) -> tuple[Tensor, ...]:
+    gradients: tuple[Tensor, ...] = _bi_wkv7_backward(dy, *ctx.saved_tensors)
+    return gradients
+
+
+_bi_wkv7.register_autograd(_differentiate, setup_context=_remember)
+
+
+def _in_float32(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _reference_forward(r: Tensor, *others: Tensor) -> Tensor:
+    return reference.bi_wkv7(_in_float32(r), *(_in_float32(x) for x in others)).to(r.dtype)
+
+
+def _reference_backward(dy: Tensor, *inputs: Tensor) -> Gradients:
+    gradients = reference.bi_wkv7_backward(_in_float32(dy), *(_in_float32(x) for x in inputs))
+    dr, dw, dk, dv, da, db, dgate = (g.to(dy.dtype) for g in gradients)
+    return dr, dw, dk, dv, da, db, dgate
+
+
+registry.register(
+    registry.Backend("reference", lambda device, dtype: None, _reference_forward, _reference_backward)
+)
+
+
+def _numba_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
+    if device.type != "cpu":
+        return f"runs on cpu only, not on {device.type}"
+    if dtype == torch.float64:
+        return "computes in float32, not in float64"
+    try:
+        import numba  # noqa: F401  # the probe is the import
+    except ImportError as error:
+        return f"numba can't be imported ({error})"
+    return None
+
+
+def _numba_forward(*inputs: Tensor) -> Tensor:
+    from . import numba_cpu
+
+    return numba_cpu.forward(*inputs)
+
+
+def _numba_backward(*inputs: Tensor) -> Gradients:
+    from . import numba_cpu
+
+    return numba_cpu.backward(*inputs)
+
+
+registry.register(registry.Backend("numba", _numba_unavailable, _numba_forward, _numba_backward))

@@ -1,0 +1,93 @@
+"""Which backend computes Bi-WKV-7 on which device, and why."""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from .reference import Gradients
+
+logger = logging.getLogger("arwkv.kernels")
+
+ORDER = ("cuda", "numba", "torch", "reference")  # fastest first; names not yet registered are passed over
+ENVIRONMENT_VARIABLE = "ARWKV_BACKEND"
+
+
+class BackendError(RuntimeError):
+    """The forced backend is unknown or can't run here."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One implementation of the operator.
+
+    Attributes
+    ----------
+    name : str
+    unavailable : callable
+        ``unavailable(device, dtype)`` gives None where the backend can run, otherwise the reason why not. It may
+        import and probe; its answer is kept for the life of the process.
+    forward : callable
+        ``forward(r, w, k, v, a, b, gate) -> y``; tensors of one dtype and device, of any strides.
+    backward : callable
+        ``backward(dy, r, w, k, v, a, b, gate)`` gives the seven gradients, in the dtype of the inputs.
+    """
+
+    name: str
+    unavailable: Callable[[torch.device, torch.dtype], str | None]
+    forward: Callable[..., Tensor]
+    backward: Callable[..., Gradients]
+
+
+_backends: dict[str, Backend] = {}
+
+
+def register(backend: Backend) -> None:
+    """Add a backend, or replace the one of that name. Names outside `ORDER` are tried last, in order of arrival."""
+    _backends[backend.name] = backend
+    _choose.cache_clear()
+
+
+def backends() -> list[Backend]:
+    """All registered backends in the order in which they are tried."""
+    known = [_backends[name] for name in ORDER if name in _backends]
+    return known + [backend for name, backend in _backends.items() if name not in ORDER]
+
+
+def select(device: torch.device, dtype: torch.dtype) -> Backend:
+    """The backend for tensors of this device and dtype.
+
+    Raises
+    ------
+    BackendError
+        If ``ARWKV_BACKEND`` names a backend that is unknown or can't run here, or if no backend can.
+    """
+    return _choose(device.type, device.index, dtype, os.environ.get(ENVIRONMENT_VARIABLE, ""))
+
+
+@lru_cache(maxsize=None)
+def _choose(kind: str, index: int | None, dtype: torch.dtype, forced: str) -> Backend:
+    device = torch.device(kind, index) if index is not None else torch.device(kind)
+    way_out = f"unset {ENVIRONMENT_VARIABLE} to let arwkv choose"
+    if forced and forced not in _backends:
+        names = ", ".join(backend.name for backend in backends())
+        raise BackendError(f"{ENVIRONMENT_VARIABLE}={forced}: no such backend; there are {names}; or {way_out}")
+    if forced:
+        reason = _backends[forced].unavailable(device, dtype)
+        if reason is not None:
+            raise BackendError(f"{ENVIRONMENT_VARIABLE}={forced} can't run {dtype} on {device}: {reason}; {way_out}")
+        logger.info("Bi-WKV-7 for %s on %s: %s (%s)", dtype, device, forced, ENVIRONMENT_VARIABLE)
+        return _backends[forced]
+    passed_over = []
+    for backend in backends():
+        reason = backend.unavailable(device, dtype)
+        if reason is None:
+            because = "; ".join(passed_over) or "first choice"
+            logger.info("Bi-WKV-7 for %s on %s: %s (%s)", dtype, device, backend.name, because)
+            return backend
+        passed_over.append(f"{backend.name}: {reason}")
+    raise BackendError(f"no backend runs Bi-WKV-7 for {dtype} on {device}: " + "; ".join(passed_over))
