@@ -1,0 +1,49 @@
+"""What several test files share: where things are, and how to run the command line."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+RunArwkv = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The root of the repository."""
+    return CHECKOUT
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    """The folder with the example recordings."""
+    return CHECKOUT / "examples"
+
+
+@pytest.fixture(autouse=True)
+def own_arwkv_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for the user's models: no test sees or changes those of the person who runs it."""
+    home = tmp_path_factory.mktemp("arwkv-home")
+    monkeypatch.setenv("ARWKV_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def run_arwkv(tmp_path: Path) -> RunArwkv:
+    """Run ``arwkv`` in a process of its own, in an empty folder, and give back the completed process."""
+
+    def run(
+        *arguments: str | Path, check: bool = False, **keywords: object
+    ) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "arwkv_cli", *map(str, arguments)]
+        options = {"cwd": tmp_path, "env": os.environ | {"COLUMNS": "100"}, **keywords}
+        return subprocess.run(
+            command, capture_output=True, text=True, check=check, stdin=subprocess.DEVNULL, **options
+        )
+
+    return run
