@@ -25,6 +25,18 @@ def examples() -> Path:
     return CHECKOUT / "examples"
 
 
+@pytest.fixture(scope="session")
+def tracked() -> list[str]:
+    """Every file under version control that is still there, relative to the checkout; links are left out."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    if listing.returncode:
+        pytest.skip(f"needs a git checkout: {listing.stderr.strip()}")
+    names = [name for name in listing.stdout.split("\0") if name]
+    return [name for name in names if (CHECKOUT / name).is_file() and not (CHECKOUT / name).is_symlink()]
+
+
 @pytest.fixture(autouse=True)
 def own_arwkv_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for the user's models: no test sees or changes those of the person who runs it."""
