@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from arwkv_cli import models
 from arwkv_cli.command_group import CommandGroup
 from arwkv_cli.exit_codes import ExitCode
 from arwkv_core import __version__
@@ -50,6 +51,9 @@ def arwkv(
         import logging
 
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+
+
+app.add_typer(models.app)
 
 
 def main() -> None:

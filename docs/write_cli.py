@@ -49,8 +49,9 @@ def _section(name: str, command: Any) -> str:
     if arguments:
         lines += ["", "| argument | |", "|---|---|"]
         lines += [f"| `{_argument_name(argument)}` | {_cell(argument.help)} |" for argument in arguments]
-    lines += ["", "| option | | default |", "|---|---|---|"]
-    lines += [f"| {_spellings(option)} | {_cell(option.help)} | {_default(option)} |" for option in options]
+    if options:
+        lines += ["", "| option | | default |", "|---|---|---|"]
+        lines += [f"| {_spellings(option)} | {_meaning(option)} | {_default(option)} |" for option in options]
     return "\n".join([*lines, ""])
 
 
@@ -63,7 +64,14 @@ def _spellings(option: Any) -> str:
     return ", ".join(f"`{spelling}`" for spelling in [*option.opts, *option.secondary_opts])
 
 
+def _meaning(option: Any) -> str:
+    choices = [str(getattr(choice, "value", choice)) for choice in getattr(option.type, "choices", ())]
+    return _cell(option.help) + (f" One of `{'`, `'.join(choices)}`." if choices else "")
+
+
 def _default(option: Any) -> str:
+    if option.required:
+        return "required"
     default = option.default
     if default is None or default is False or default == () or callable(default):
         return ""
