@@ -1,8 +1,9 @@
 """Write ``docs/cli.md``, the reference of all commands, from the commands themselves."""
 
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import typer
 
@@ -51,7 +52,11 @@ def _section(name: str, command: Any) -> str:
         lines += [f"| `{_argument_name(argument)}` | {_cell(argument.help)} |" for argument in arguments]
     if options:
         lines += ["", "| option | | default |", "|---|---|---|"]
-        lines += [f"| {_spellings(option)} | {_meaning(option)} | {_default(option)} |" for option in options]
+        choices = _choices(command)
+        lines += [
+            f"| {_spellings(option)} | {_meaning(option, choices.get(option.name, []))} | {_default(option)} |"
+            for option in options
+        ]
     return "\n".join([*lines, ""])
 
 
@@ -64,9 +69,19 @@ def _spellings(option: Any) -> str:
     return ", ".join(f"`{spelling}`" for spelling in [*option.opts, *option.secondary_opts])
 
 
-def _meaning(option: Any) -> str:
-    choices = [str(getattr(choice, "value", choice)) for choice in getattr(option.type, "choices", ())]
+def _meaning(option: Any, choices: list[str]) -> str:
     return _cell(option.help) + (f" One of `{'`, `'.join(choices)}`." if choices else "")
+
+
+def _choices(command: Any) -> dict[str, list[str]]:
+    """The values of parameters that are enumerations, from the annotations of the command's function."""
+    hints = get_type_hints(command.callback) if command.callback else {}
+    return {
+        name: [member.value for member in kind]
+        for name, hint in hints.items()
+        for kind in (hint, *get_args(hint))
+        if isinstance(kind, type) and issubclass(kind, Enum)
+    }
 
 
 def _default(option: Any) -> str:
