@@ -53,9 +53,10 @@ def _section(name: str, command: Any) -> str:
     if options:
         lines += ["", "| option | | default |", "|---|---|---|"]
         choices = _choices(command)
+        meanings = [_meaning(option, choices.get(option.name, [])) for option in options]
         lines += [
-            f"| {_spellings(option)} | {_meaning(option, choices.get(option.name, []))} | {_default(option)} |"
-            for option in options
+            f"| {_spellings(option)} | {meaning} | {_default(option)} |"
+            for option, meaning in zip(options, meanings, strict=True)
         ]
     return "\n".join([*lines, ""])
 
