@@ -13,6 +13,7 @@ import typer
 from arwkv_cli import models
 from arwkv_cli.command_group import CommandGroup
 from arwkv_cli.exit_codes import ExitCode
+from arwkv_cli.tag import tag
 from arwkv_core import __version__
 
 app = typer.Typer(
@@ -53,6 +54,7 @@ def arwkv(
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 
 
+app.command()(tag)
 app.add_typer(models.app)
 
 

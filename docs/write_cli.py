@@ -67,7 +67,10 @@ def _argument_name(argument: Any) -> str:
 
 
 def _spellings(option: Any) -> str:
-    return ", ".join(f"`{spelling}`" for spelling in [*option.opts, *option.secondary_opts])
+    spellings = [*option.opts, *option.secondary_opts]
+    if option.metavar:
+        spellings[0] += f" {_cell(option.metavar)}"
+    return ", ".join(f"`{spelling}`" for spelling in spellings)
 
 
 def _meaning(option: Any, choices: list[str]) -> str:
