@@ -1,39 +1,126 @@
 """The ``numba`` backend: tensors in and out of the compiled loops."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from . import numba_backward, numba_forward
-from .reference import Gradients, decay
-from .threads import share_out
+from .numba_cache import Kernel, kernel
+from .numba_rows import BFLOAT16, FLOAT32, TENSOR_WORDS
+from .numba_vector import BLOCKS, N
+from .reference import Gradients
+from .threads import run_on
+
+KINDS = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16}
 
 
-def _rows(x: Tensor) -> Tensor:
-    return x.float().contiguous()
+def _readable(x: Tensor) -> Tensor:
+    """The tensor itself where the kernel can read it: a kind that it knows, channels side by side."""
+    x = x if x.dtype in KINDS else x.float()
+    return x if x.stride(-1) == 1 else x.contiguous()
+
+
+def _describe(parameters: np.ndarray, word: int, x: Tensor) -> None:
+    strides = [stride * x.element_size() for stride in x.stride()[:3]]
+    parameters[word : word + TENSOR_WORDS] = [x.data_ptr(), *strides]
+
+
+def parts_for(tasks: int, most: int, threads: int) -> int:
+    """Into how many parts each task is cut so that `threads` threads are done soonest.
+
+    A part repeats the gathering of the inputs, about a tenth of the whole task.
+    """
+    candidates = [parts for parts in (1, 2, 4, 8) if parts <= most]
+    return min(candidates, key=lambda parts: -(-tasks * parts // threads) * (1 / parts + 0.1))
 
 
 def forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
     """y ``(B, T, H, N)`` in the dtype of the inputs; see `arwkv_kernels.bi_wkv7`."""
-    y = torch.empty(r.shape, dtype=torch.float32)
-    arrays = [x.numpy() for x in (_rows(r), decay(_rows(w)), *map(_rows, (k, v, a, b, gate)), y)]
-    tasks = r.shape[0] * r.shape[2] * numba_forward.BLOCKS
-    share_out(lambda first, last: numba_forward.forward_tasks(*arrays, first, last), tasks, torch.get_num_threads())
+    compiled = kernel(numba_forward.forward_tasks, numba_forward.SIGNATURE)
+    inputs = [_readable(x) for x in (r, w, k, v, a, b)]
+    y = torch.empty(r.shape, dtype=inputs[0].dtype)
+    fill_forward(compiled, inputs, gate.float().contiguous(), y)
     return y.to(r.dtype)
+
+
+def fill_forward(compiled: Kernel, inputs: list[Tensor], gate: Tensor, y: Tensor) -> None:
+    batch, tokens, heads, _ = y.shape
+    chains = batch * heads
+    threads = torch.get_num_threads()
+    parts = parts_for(2 * chains, BLOCKS, threads)
+    tasks = 2 * chains * parts
+    threads = min(threads, tasks)
+    states = torch.empty(2 * chains * numba_forward.STATE_FLOATS)
+    meeting = torch.empty(chains * tokens * N)
+    scratch = torch.empty(threads * numba_forward.SCRATCH_FLOATS)
+    p = np.zeros(numba_forward.WORDS, np.int64)
+    p[numba_forward.TASKS] = tasks
+    p[numba_forward.SCRATCH] = scratch.data_ptr()
+    p[numba_forward.TOKENS] = tokens
+    p[numba_forward.HEADS] = heads
+    p[numba_forward.PARTS] = parts
+    p[numba_forward.KIND] = KINDS[y.dtype]
+    p[numba_forward.STATES] = states.data_ptr()
+    p[numba_forward.MEETING] = meeting.data_ptr()
+    p[numba_forward.GATE] = gate.data_ptr()
+    words = range(numba_forward.TENSOR_R, numba_forward.WORDS, TENSOR_WORDS)
+    for word, x in zip(words, (*inputs, y), strict=True):
+        _describe(p, word, x)
+    for phase in range(2):
+        p[numba_forward.NEXT_TASK] = p[numba_forward.NEXT_SCRATCH] = 0
+        p[numba_forward.PHASE] = phase
+        run_on(threads, compiled, p.ctypes.data)
 
 
 def backward(
     dy: Tensor, r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor
 ) -> Gradients:
     """The seven gradients in the dtype of the inputs."""
+    compiled = kernel(numba_backward.backward_tasks, numba_backward.SIGNATURE)
+    inputs = [_readable(x) for x in (dy, r, w, k, v, a, b)]
+    batch, tokens, heads, _ = r.shape
     threads = torch.get_num_threads()
-    parts = 1 if r.shape[0] * r.shape[2] >= threads else 2 * numba_forward.BLOCKS
-    w = _rows(w)
-    inputs = [_rows(dy), _rows(r), decay(w), *map(_rows, (k, v, a, b, gate))]
-    gradients = [torch.zeros(parts, *r.shape) for _ in range(6)] + [torch.zeros(parts, *gate.shape)]
-    arrays = [x.numpy() for x in inputs + gradients]
-    tasks = r.shape[0] * r.shape[2] * parts
-    share_out(lambda first, last: numba_backward.backward_tasks(*arrays, first, last), tasks, threads)
-    dr, dd, dk, dv, da, db, dgate = (g.sum(0) if parts > 1 else g[0] for g in gradients)
-    dw = -dd * torch.exp(w - torch.exp(w))  # d exp(-exp(w)) / dw, without 0 * inf where the decay is 0
-    dr, dw, dk, dv, da, db, dgate = (g.to(r.dtype) for g in (dr, dw, dk, dv, da, db, dgate))
+    parts = parts_for(batch * heads, 2 * BLOCKS, threads)
+    if parts == 1:
+        gradients = [torch.empty(r.shape, dtype=inputs[0].dtype) for _ in range(6)]
+        dgate = torch.empty(gate.shape)
+    else:
+        gradients = [torch.zeros(parts * batch, *r.shape[1:]) for _ in range(6)]
+        dgate = torch.empty(parts * batch, *gate.shape[1:])
+    fill_backward(compiled, inputs, gate.float().contiguous(), gradients, dgate, parts, threads)
+    results = [*gradients, dgate]
+    if parts > 1:
+        results = [x.unflatten(0, (parts, batch)).sum(0) for x in results]
+    dr, dw, dk, dv, da, db, dgate = (x.to(r.dtype) for x in results)
     return dr, dw, dk, dv, da, db, dgate
+
+
+def fill_backward(
+    compiled: Kernel,
+    inputs: list[Tensor],
+    gate: Tensor,
+    gradients: list[Tensor],
+    dgate: Tensor,
+    parts: int,
+    threads: int,
+) -> None:
+    """Run the backward kernel on ``dy, r, w, k, v, a, b`` into the six gradients and dgate."""
+    batch, tokens, heads, _ = inputs[0].shape
+    tasks = batch * heads * parts
+    threads = min(threads, tasks)
+    floats = numba_backward.scratch_floats(tokens)
+    scratch = torch.empty(threads * floats)
+    p = np.zeros(numba_backward.WORDS, np.int64)
+    p[numba_backward.TASKS] = tasks
+    p[numba_backward.SCRATCH] = scratch.data_ptr()
+    p[numba_backward.SCRATCH_BYTES] = 4 * floats
+    p[numba_backward.BATCH] = batch
+    p[numba_backward.TOKENS] = tokens
+    p[numba_backward.HEADS] = heads
+    p[numba_backward.PARTS] = parts
+    p[numba_backward.KIND] = KINDS[inputs[0].dtype]
+    p[numba_backward.GATE] = gate.data_ptr()
+    p[numba_backward.DGATE] = dgate.data_ptr()
+    for word, x in zip(numba_backward.TENSORS, (*inputs, *gradients), strict=True):
+        _describe(p, word, x)
+    run_on(threads, compiled, p.ctypes.data)

@@ -1,61 +1,149 @@
-"""Bi-WKV-7 forward in plain loops, compiled by numba.
+"""Bi-WKV-7 forward.
 
-The state is kept as S[key, value]: SIMD runs over the values, so that no horizontal sum is needed, and a task takes
-one block of values of one head, since blocks do not depend on one another. S a of the next token is summed up in the
-sweep that updates S.
+The state is kept as S[key, value]: SIMD runs over the values, so that no horizontal sum is needed, and blocks of values do not
+depend on one another. S a of the next token is summed up in the sweep that updates S.
+
+The two directions meet in the middle: in the first phase each does its first half of the tokens and leaves its
+output in a buffer; in the second each finds there what the other left, and writes the fused result. So a
+direction is a task of its own, without a lock, and y is written once.
 """
 
-import numpy as np
-from numba import njit
+from numba import njit, types
 
-N = 64
-VALUES = 16  # values a block
-BLOCKS = N // VALUES
-FASTMATH = {"contract", "reassoc", "nsz", "arcp"}  # no nnan, ninf: a NaN must stay one
+from .numba_rows import CHUNK, PLAIN, ROW, TENSOR_WORDS, A, B, D, K, R, V, copy, fetch, place, read, write
+from .numba_vector import (
+    BLOCKS,
+    VALUES,
+    N,
+    broadcast,
+    exp,
+    load,
+    load_scalar,
+    multiply,
+    multiply_add,
+    splat,
+    store,
+    take,
+    word,
+    zero,
+)
+
+# Words of the parameter block.
+NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, PHASE, TOKENS, HEADS, PARTS, KIND, STATES, MEETING, GATE = range(12)
+TENSOR_R, TENSOR_W, TENSOR_K, TENSOR_V, TENSOR_A, TENSOR_B, TENSOR_Y = range(12, 12 + 7 * TENSOR_WORDS, TENSOR_WORDS)
+WORDS = 12 + 7 * TENSOR_WORDS
+
+STATE_FLOATS = N * N + N  # S in blocks [block, key, value], and S a for the coming token
+SCRATCH_FLOATS = (CHUNK + 1) * ROW + CHUNK * N  # rows, of which the last holds only a; outputs
+
+SIGNATURE = types.void(types.int64)
 
 
-@njit(nogil=True, cache=True, fastmath=FASTMATH)
-def forward_tasks(r, d, k, v, a, b, gate, y, first, last):  # type: ignore[no-untyped-def]  # numba infers
-    """Tasks first..last of ``B * H * BLOCKS``; arrays ``(B, T, H, N)``, d the decay itself."""
-    _, tokens, heads, _ = r.shape
-    S = np.empty((N, VALUES), np.float32)
-    s = np.empty(VALUES, np.float32)
-    s_next = np.empty(VALUES, np.float32)
-    out = np.empty(VALUES, np.float32)
-    vt = np.empty(VALUES, np.float32)
-    for task in range(first, last):
-        block = task % BLOCKS
-        h = (task // BLOCKS) % heads
-        n = task // (BLOCKS * heads)
-        low = block * VALUES
-        for direction in range(2):
-            S[:] = 0.0
-            s[:] = 0.0
-            for i in range(tokens):
-                t = i if direction == 0 else tokens - 1 - i
-                # the last token has no next: its own a serves, the sum is not used
-                u = t if i == tokens - 1 else (t + 1 if direction == 0 else t - 1)
-                for l in range(VALUES):
-                    vt[l] = v[n, t, h, low + l]
-                    s_next[l] = 0.0
-                    out[l] = 0.0
-                for j in range(N):
-                    dj = d[n, t, h, j]
-                    bj = b[n, t, h, j]
-                    kj = k[n, t, h, j]
-                    rj = r[n, t, h, j]
-                    aj = a[n, u, h, j]
-                    for l in range(VALUES):
-                        x = S[j, l] * dj + s[l] * bj + vt[l] * kj
-                        S[j, l] = x
-                        out[l] += x * rj
-                        s_next[l] += x * aj
-                g = gate[n, t, h]
-                if direction == 0:
-                    for l in range(VALUES):
-                        y[n, t, h, low + l] = g * out[l]
-                        s[l] = s_next[l]
-                else:
-                    for l in range(VALUES):
-                        y[n, t, h, low + l] += (np.float32(1.0) - g) * out[l]
-                        s[l] = s_next[l]
+@njit(**PLAIN)
+def gather(p, row, n, t, u, h, kind):  # type: ignore[no-untyped-def]
+    """Fill a row for token t, and the a of token u, which comes next, in the row behind it."""
+    copy(place(p, TENSOR_R, n, t, h), row + 4 * R, kind)
+    copy(place(p, TENSOR_K, n, t, h), row + 4 * K, kind)
+    copy(place(p, TENSOR_B, n, t, h), row + 4 * B, kind)
+    copy(place(p, TENSOR_V, n, t, h), row + 4 * V, kind)
+    copy(place(p, TENSOR_A, n, u, h), row + 4 * (ROW + A), kind)
+    w = place(p, TENSOR_W, n, t, h)
+    minus = splat(-1.0)
+    for i in range(0, N, VALUES):
+        store(row, D + i, exp(multiply(minus, exp(read(w, i, kind)))))
+
+
+@njit(**PLAIN)
+def fetch_token(p, n, t, h, kind):  # type: ignore[no-untyped-def]
+    """Ask for a token's inputs ahead of their use."""
+    fetch(place(p, TENSOR_R, n, t, h), kind)
+    fetch(place(p, TENSOR_W, n, t, h), kind)
+    fetch(place(p, TENSOR_K, n, t, h), kind)
+    fetch(place(p, TENSOR_V, n, t, h), kind)
+    fetch(place(p, TENSOR_A, n, t, h), kind)
+    fetch(place(p, TENSOR_B, n, t, h), kind)
+
+
+@njit(nogil=True)
+def sweep(S, row, v, s, out):  # type: ignore[no-untyped-def]
+    """One token of one block of values: update S and s, leave S r in out."""
+    value = load(v, 0)
+    now = load(s, 0)
+    y = zero()
+    coming = zero()
+    for j in range(N):
+        x = multiply_add(load(S, j * VALUES), broadcast(row, D + j), multiply(value, broadcast(row, K + j)))
+        x = multiply_add(now, broadcast(row, B + j), x)
+        store(S, j * VALUES, x)
+        y = multiply_add(x, broadcast(row, R + j), y)
+        coming = multiply_add(x, broadcast(row, ROW + A + j), coming)
+    store(s, 0, coming)
+    store(out, 0, y)
+
+
+@njit(**PLAIN)
+def run_task(p, scratch, task):  # type: ignore[no-untyped-def]
+    """One phase of one direction of some of the value blocks of one head of one sequence."""
+    tokens, heads, parts, kind = word(p, TOKENS), word(p, HEADS), word(p, PARTS), word(p, KIND)
+    phase = word(p, PHASE)
+    part = task % parts
+    direction = (task // parts) % 2
+    chain = task // (2 * parts)
+    h = chain % heads
+    n = chain // heads
+    state = word(p, STATES) + (2 * chain + direction) * (4 * STATE_FLOATS)
+    meeting = word(p, MEETING) + chain * tokens * (4 * N)
+    first_block, last_block = BLOCKS * part // parts, BLOCKS * (part + 1) // parts
+    low, high = first_block * VALUES, last_block * VALUES
+    outputs = scratch + 4 * (CHUNK + 1) * ROW
+    # the forward direction has T // 2 tokens to the middle, the backward direction the others
+    middle = tokens // 2 if direction == 0 else tokens - tokens // 2
+    begin, end = (0, middle) if phase == 0 else (middle, tokens)
+    if phase == 0:
+        for i in range(low * N, high * N, VALUES):
+            store(state, i, zero())
+        for i in range(low, high, VALUES):
+            store(state, N * N + i, zero())
+    for start in range(begin, end, CHUNK):
+        length = min(CHUNK, end - start)
+        for i in range(length):
+            t = start + i
+            u = min(t + 1, tokens - 1)  # after the last token nothing comes: any a will do
+            if direction == 1:
+                t, u = tokens - 1 - t, tokens - 1 - u
+            gather(p, scratch + 4 * i * ROW, n, t, u, h, kind)
+        for block in range(first_block, last_block):
+            v = block * VALUES
+            S = state + 4 * v * N
+            s = state + 4 * (N * N + v)
+            for i in range(length):
+                row = scratch + 4 * i * ROW
+                if block == first_block:
+                    t = min(start + CHUNK + i, tokens - 1)
+                    fetch_token(p, n, t if direction == 0 else tokens - 1 - t, h, kind)
+                sweep(S, row, row + 4 * (V + v), s, outputs + 4 * (i * N + v))
+        for i in range(length):
+            t = start + i if direction == 0 else tokens - 1 - start - i
+            met = meeting + t * (4 * N)
+            if phase == 0:
+                for j in range(low, high, VALUES):
+                    store(met, j, load(outputs, i * N + j))
+            else:
+                g = load_scalar(word(p, GATE), (n * tokens + t) * heads + h)
+                mine, other = splat(g), splat(1.0 - g)
+                if direction == 1:
+                    mine, other = other, mine
+                y = place(p, TENSOR_Y, n, t, h)
+                for j in range(low, high, VALUES):
+                    fused = multiply_add(load(outputs, i * N + j), mine, multiply(load(met, j), other))
+                    write(y, j, fused, kind)
+
+
+def forward_tasks(parameters):  # type: ignore[no-untyped-def]
+    """Take tasks until there are none left; as many threads as like may do so at once."""
+    scratch = word(parameters, SCRATCH) + take(parameters, NEXT_SCRATCH) * (4 * SCRATCH_FLOATS)
+    tasks = word(parameters, TASKS)
+    task = take(parameters, NEXT_TASK)
+    while task < tasks:
+        run_task(parameters, scratch, task)
+        task = take(parameters, NEXT_TASK)

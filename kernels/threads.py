@@ -35,3 +35,14 @@ def share_out(work: Callable[[int, int], None], tasks: int, threads: int) -> Non
     work(bounds[0], bounds[1])
     for future in futures:
         future.result()
+
+
+def run_on(threads: int, work: Callable[[int], None], argument: int) -> None:
+    """Call ``work(argument)`` on so many threads at once, this one among them; back when all are done."""
+    global _pool
+    if threads > 1 and _pool is None:
+        _pool = ThreadPoolExecutor(max(os.cpu_count() or 1, 1), thread_name_prefix="arwkv-kernel")
+    futures = [_pool.submit(work, argument) for _ in range(threads - 1)] if _pool is not None else []
+    work(argument)
+    for future in futures:
+        future.result()
