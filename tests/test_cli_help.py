@@ -1,8 +1,8 @@
 """``arwkv --help``: quick, light, and complete down to the last option."""
 
+import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,16 +50,19 @@ print(*sorted({HEAVY} & set(sys.modules)))
     assert done.stdout.split() == []
 
 
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs os.wait4 to measure a process")
 def test_help_takes_less_than_three_tenths_of_a_second() -> None:
-    """The best of several runs: the machine may be busy with other things."""
+    """Processor time, and the best of several runs: the machine may be busy with other things."""
     seconds = []
-    for _ in range(8):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "arwkv_cli", "--help"], stdout=subprocess.DEVNULL, check=True)
-        seconds.append(time.perf_counter() - start)
-        if seconds[-1] < 0.3:
-            return
-    pytest.fail(f"arwkv --help took {min(seconds):.2f} s at best")
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-m", "arwkv_cli", "--help"], stdout=subprocess.DEVNULL
+        ) as running:
+            _, status, used = os.wait4(running.pid, 0)
+            running.returncode = status
+        assert status == 0
+        seconds.append(used.ru_utime + used.ru_stime)
+    assert min(seconds) < 0.3
 
 
 @pytest.mark.parametrize("name", COMMANDS)
