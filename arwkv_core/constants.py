@@ -29,3 +29,6 @@ MODEL_FRAMES = MODEL_STEPS * FRAMES_PER_STEP  # 992
 FBANK_MEAN = -4.421761
 FBANK_STD = 4.32408
 """Normalisation of the published checkpoints: ``(fbank - FBANK_MEAN) / FBANK_STD``."""
+
+DEFAULT_MODEL = "a-rwkv-t-open"
+"""The model that ships with the package and is used where none is named."""
