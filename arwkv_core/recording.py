@@ -1,0 +1,191 @@
+"""From a recording to its step scores: decode, log-mels, windows, model, blend; in flat memory."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .audio import open_audio
+from .constants import FRAMES_PER_STEP, HOP_SECONDS, STEP_SECONDS, WINDOW_SECONDS
+from .errors import CheckpointError, UsageError
+from .features import log_mel_blocks
+from .labels import LabelSet
+from .prefetch import prefetch
+from .results import Coverage
+from .windows import StepBlender, Window, WindowCutter, count_steps
+
+Floats = NDArray[np.float32]
+Source = str | Path | BinaryIO
+Progress = Callable[[float, float | None], None]
+"""Called with the seconds scored so far and, where known, the seconds that the header states."""
+
+BATCH_FRAMES = 8 * 992
+"""Frames that the model takes at once: eight windows of 9.92 s."""
+
+BLOCKS_AHEAD = 4
+"""Blocks of log-mels that wait for the model at most."""
+
+
+class Scorer(Protocol):
+    """What the rest of the library knows of a model."""
+
+    @property
+    def name(self) -> str:
+        """Name that stands in results."""
+
+    @property
+    def labels(self) -> LabelSet:
+        """Classes, in the order of the scores."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second (Hz) of the sound from which it takes log-mels."""
+
+    @property
+    def window_frames(self) -> int:
+        """Frames that it hears at once, a multiple of 16."""
+
+    def scores(self, features: Floats) -> Floats:
+        """``(B, frames, 128)`` log-mels, not normalised -> ``(B, ceil(frames / 16), classes)``, 0 to 1."""
+
+    def embed(self, features: Floats) -> Floats:
+        """``(B, frames, 128)`` log-mels, not normalised -> ``(B, ceil(frames / 16), width)``."""
+
+
+def hop_in_frames(hop: float | None, window: int) -> int:
+    """Turn the distance between windows into frames.
+
+    Parameters
+    ----------
+    hop : float or None
+        Seconds, rounded to whole steps of 160 ms; None takes half a window.
+    window : int
+        Length of a window in frames, a multiple of 16.
+
+    Raises
+    ------
+    UsageError
+        If ``hop`` is below a step or above a window, which would leave gaps.
+    """
+    longest = window * HOP_SECONDS
+    if hop is None:
+        return max(1, round(window / 2 / FRAMES_PER_STEP)) * FRAMES_PER_STEP
+    if not STEP_SECONDS - 1e-9 <= hop <= longest + 1e-9:  # NaN fails too
+        raise UsageError(f"--hop: expected {STEP_SECONDS:g} to {longest:g} seconds (a window), found {hop:g}")
+    return round(hop / STEP_SECONDS) * FRAMES_PER_STEP
+
+
+class ScoreStream:
+    """The step scores of a recording, in blocks, as they become final.
+
+    Decoding and log-mels run in a thread ahead of the model.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    source : str, Path or BinaryIO
+        A file, ``"-"`` for stdin, or an open binary file.
+    channel : int, optional
+        The channel to hear; the mean of all by default.
+    hop : float, optional
+        Seconds between windows; half a window by default.
+    progress : callable, optional
+        Called before the first window and after each batch of windows.
+
+    Attributes
+    ----------
+    coverage : Coverage
+        Valid once the stream has ended.
+    warnings : list of str
+        The same.
+
+    Raises
+    ------
+    UsageError
+        If ``hop`` is out of range.
+    """
+
+    coverage: Coverage
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        source: Source,
+        *,
+        channel: int | None = None,
+        hop: float | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.scorer, self.source, self.channel, self.progress = scorer, source, channel, progress
+        self.hop_frames = hop_in_frames(hop, scorer.window_frames)
+        self.warnings: list[str] = []
+
+    def __iter__(self) -> Iterator[Floats]:
+        """Yield ``(steps, classes)`` float32, each step of the recording once, in order.
+
+        Raises
+        ------
+        AudioError
+            If the recording can't be decoded or is shorter than a frame (25 ms).
+        CheckpointError
+            If the model's scores are not numbers.
+        """
+        scorer = self.scorer
+        cutter = WindowCutter(scorer.window_frames, self.hop_frames)
+        blender = StepBlender(len(scorer.labels))
+        steps = 0
+        with open_audio(self.source, sample_rate=scorer.sample_rate, channel=self.channel) as audio:
+            self._report(0.0, audio)
+            with closing(prefetch(log_mel_blocks(audio), BLOCKS_AHEAD)) as blocks:
+                for windows in _batches(_cut(cutter, blocks), max(1, BATCH_FRAMES // scorer.window_frames)):
+                    scores = scorer.scores(np.stack([window.features for window in windows]))
+                    if not np.isfinite(scores).all():
+                        raise CheckpointError(
+                            f"{describe(self.source)}: expected scores from 0 to 1, found NaN: are the "
+                            f"weights of {scorer.name} damaged? (another model: --model)"
+                        )
+                    for window, rows in zip(windows, scores, strict=True):
+                        final = blender.add(window.start, len(window.features), rows)
+                        if len(final):
+                            steps += len(final)
+                            yield final
+                    self._report((windows[-1].start + len(windows[-1].features)) * HOP_SECONDS, audio)
+            final = blender.finish()
+            steps += len(final)
+            yield final
+            self.coverage = Coverage(
+                header_seconds=audio.header_seconds,
+                decoded_seconds=audio.decoded_seconds,
+                analysed_seconds=(cutter.frames - 1) * HOP_SECONDS + WINDOW_SECONDS,
+                steps=steps,
+                invalid_samples=audio.invalid_samples,
+            )
+            self.warnings = list(audio.warnings)
+        assert steps == count_steps(cutter.frames), "a step of the recording was lost"
+
+    def _report(self, seconds: float, audio: Any) -> None:
+        if self.progress is not None:
+            self.progress(seconds, audio.header_seconds)
+
+
+def describe(source: Source) -> str:
+    """Return how results and messages name a source: as the caller did, where that is a path."""
+    if isinstance(source, str | Path):
+        return str(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else "<stream>"
+
+
+def _cut(cutter: WindowCutter, blocks: Iterable[Floats]) -> Iterator[Window]:
+    for block in blocks:
+        yield from cutter.push(block)
+    yield from cutter.finish()
+
+
+def _batches(windows: Iterator[Window], size: int) -> Iterator[list[Window]]:
+    while batch := list(islice(windows, size)):
+        yield batch
