@@ -1,0 +1,47 @@
+"""Small models with random weights, in the forms in which models come."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from arwkv_core.architecture import Architecture
+from arwkv_core.labels import LabelSet
+from arwkv_core.model import ARWKV
+from arwkv_core.model_config import ModelConfig
+
+PUBLISHED = Architecture(depth=2, width=64, classes=527)
+THREE_CLASSES = Architecture(depth=1, width=64, classes=3, position="frequency")
+THREE_LABELS = LabelSet(["/m/09x0r", "/m/04rlf", "own:gate"], ["Speech", "Music", "Garden gate, squeaking"])
+
+
+def random_model(arch: Architecture, dtype: torch.dtype = torch.bfloat16) -> ARWKV:
+    """A network whose weights all matter, unlike fresh ones, and which ``dtype`` holds exactly."""
+    generator = torch.Generator().manual_seed(arch.width + arch.classes)
+    model = ARWKV(arch)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.05 * torch.randn(weight.shape, generator=generator)
+            weight.copy_(weight.to(dtype))
+    return model.eval()
+
+
+def published_state(arch: Architecture = PUBLISHED) -> dict[str, Tensor]:
+    """What ``torch.save`` got from the authors' ``DataParallel`` model."""
+    return {f"module.{key}": value.bfloat16() for key, value in random_model(arch).state_dict().items()}
+
+
+def published_file(path: Path, arch: Architecture = PUBLISHED) -> Path:
+    torch.save(published_state(arch), path)
+    return path
+
+
+def three_class_config(name: str = "gate") -> ModelConfig:
+    return ModelConfig(
+        name=name,
+        architecture=THREE_CLASSES,
+        score_function="sigmoid",
+        training={"data": 'a "garden", 3 h', "clips": 120},
+        metrics={"test": {"mAP": 0.5}},
+        licence={"weights": "CC0-1.0"},
+    )
