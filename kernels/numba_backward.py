@@ -346,10 +346,12 @@ def backward_tasks(parameters):  # type: ignore[no-untyped-def]
     zero on entry, to be summed up.
     """
     p = parameters
-    scratch = word(p, SCRATCH) + take(p, NEXT_SCRATCH) * word(p, SCRATCH_BYTES)
     parts, heads, batch = word(p, PARTS), word(p, HEADS), word(p, BATCH)
     tasks = word(p, TASKS)
     task = take(p, NEXT_TASK)
+    if task >= tasks:
+        return  # there is scratch memory only for threads that have something to do
+    scratch = word(p, SCRATCH) + take(p, NEXT_SCRATCH) * word(p, SCRATCH_BYTES)
     while task < tasks:
         part = task % parts
         h = (task // parts) % heads

@@ -9,7 +9,7 @@ from .numba_cache import Kernel, kernel
 from .numba_rows import BFLOAT16, FLOAT32, TENSOR_WORDS
 from .numba_vector import BLOCKS, N
 from .reference import Gradients
-from .threads import run_on
+from .threads import run_on_threads
 
 KINDS = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16}
 
@@ -49,10 +49,9 @@ def fill_forward(compiled: Kernel, inputs: list[Tensor], gate: Tensor, y: Tensor
     threads = torch.get_num_threads()
     parts = parts_for(2 * chains, BLOCKS, threads)
     tasks = 2 * chains * parts
-    threads = min(threads, tasks)
     states = torch.empty(2 * chains * numba_forward.STATE_FLOATS)
     meeting = torch.empty(chains * tokens * N)
-    scratch = torch.empty(threads * numba_forward.SCRATCH_FLOATS)
+    scratch = torch.empty(min(threads, tasks) * numba_forward.SCRATCH_FLOATS)
     p = np.zeros(numba_forward.WORDS, np.int64)
     p[numba_forward.TASKS] = tasks
     p[numba_forward.SCRATCH] = scratch.data_ptr()
@@ -69,7 +68,7 @@ def fill_forward(compiled: Kernel, inputs: list[Tensor], gate: Tensor, y: Tensor
     for phase in range(2):
         p[numba_forward.NEXT_TASK] = p[numba_forward.NEXT_SCRATCH] = 0
         p[numba_forward.PHASE] = phase
-        run_on(threads, compiled, p.ctypes.data)
+        run_on_threads(compiled, p.ctypes.data, threads)
 
 
 def backward(
@@ -107,9 +106,8 @@ def fill_backward(
     """Run the backward kernel on ``dy, r, w, k, v, a, b`` into the six gradients and dgate."""
     batch, tokens, heads, _ = inputs[0].shape
     tasks = batch * heads * parts
-    threads = min(threads, tasks)
     floats = numba_backward.scratch_floats(tokens)
-    scratch = torch.empty(threads * floats)
+    scratch = torch.empty(min(threads, tasks) * floats)
     p = np.zeros(numba_backward.WORDS, np.int64)
     p[numba_backward.TASKS] = tasks
     p[numba_backward.SCRATCH] = scratch.data_ptr()
@@ -123,4 +121,4 @@ def fill_backward(
     p[numba_backward.DGATE] = dgate.data_ptr()
     for word, x in zip(numba_backward.TENSORS, (*inputs, *gradients), strict=True):
         _describe(p, word, x)
-    run_on(threads, compiled, p.ctypes.data)
+    run_on_threads(compiled, p.ctypes.data, threads)

@@ -141,9 +141,11 @@ def run_task(p, scratch, task):  # type: ignore[no-untyped-def]
 
 def forward_tasks(parameters):  # type: ignore[no-untyped-def]
     """Take tasks until there are none left; as many threads as like may do so at once."""
-    scratch = word(parameters, SCRATCH) + take(parameters, NEXT_SCRATCH) * (4 * SCRATCH_FLOATS)
     tasks = word(parameters, TASKS)
     task = take(parameters, NEXT_TASK)
+    if task >= tasks:
+        return  # there is scratch memory only for threads that have something to do
+    scratch = word(parameters, SCRATCH) + take(parameters, NEXT_SCRATCH) * (4 * SCRATCH_FLOATS)
     while task < tasks:
         run_task(parameters, scratch, task)
         task = take(parameters, NEXT_TASK)

@@ -1,48 +1,81 @@
-"""A few worker threads that share out numbered tasks among the CPU's cores.
+"""One piece of native work on several threads at once.
 
-Numba's own threading layers choose between crashing when called from two threads at once (workqueue) and killing
-forked children (GNU OpenMP). The compiled kernels release the GIL, so plain threads do as well.
+Numba's own threading layers are of no use here: workqueue crashes when two threads call it, GNU OpenMP kills forked children,
+and either brings a second pool of threads that fights with torch's for the cores. So the work runs on torch's
+own OpenMP team where that can be reached, otherwise on plain Python threads: compiled kernels release the GIL.
 """
 
+import ctypes
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
 
 _pool: ThreadPoolExecutor | None = None
+_forked = False
 
 
-def _forget() -> None:
-    """Threads do not survive a fork."""
-    global _pool
+def _after_fork() -> None:
+    """Neither Python's threads nor those of GNU OpenMP survive a fork; the latter hang when called again."""
+    global _pool, _forked
     _pool = None
+    _forked = True
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
-def share_out(work: Callable[[int, int], None], tasks: int, threads: int) -> None:
-    """Call ``work(first, last)`` on contiguous ranges that cover 0..tasks, on up to `threads` threads."""
+@lru_cache(maxsize=1)
+def _openmp() -> Any:
+    """``GOMP_parallel`` of the OpenMP library that torch has loaded, or None."""
+    for name in ("libtorch_cpu.so", "libtorch_cpu.dylib"):
+        library = Path(torch.__file__).parent / "lib" / name
+        if library.exists():
+            try:
+                parallel = ctypes.CDLL(str(library)).GOMP_parallel
+            except (OSError, AttributeError):
+                return None
+            parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+            parallel.restype = None
+            return parallel
+    return None
+
+
+def _on_python_threads(work: Callable[[int], None], argument: int, threads: int) -> None:
     global _pool
-    shares = min(tasks, threads)
-    if shares <= 1:
-        work(0, tasks)
-        return
-    if _pool is None:
-        _pool = ThreadPoolExecutor(max(os.cpu_count() or 1, 1), thread_name_prefix="arwkv-kernel")
-    bounds = [tasks * i // shares for i in range(shares + 1)]
-    futures = [_pool.submit(work, bounds[i], bounds[i + 1]) for i in range(1, shares)]
-    work(bounds[0], bounds[1])
-    for future in futures:
-        future.result()
-
-
-def run_on(threads: int, work: Callable[[int], None], argument: int) -> None:
-    """Call ``work(argument)`` on so many threads at once, this one among them; back when all are done."""
-    global _pool
-    if threads > 1 and _pool is None:
-        _pool = ThreadPoolExecutor(max(os.cpu_count() or 1, 1), thread_name_prefix="arwkv-kernel")
-    futures = [_pool.submit(work, argument) for _ in range(threads - 1)] if _pool is not None else []
+    futures = []
+    try:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="arwkv-kernel")
+        futures = [_pool.submit(work, argument) for _ in range(threads - 1)]
+    except RuntimeError:  # the interpreter shuts down, or no thread can be had: this one does it all
+        pass
     work(argument)
     for future in futures:
-        future.result()
+        if not future.cancel():  # one that has not begun would find nothing left to do
+            future.result()
+
+
+def run_on_threads(work: Any, argument: int, threads: int) -> None:
+    """Call ``work(argument)`` on up to `threads` threads at once, this one among them; back when all are done.
+
+    Parameters
+    ----------
+    work : ctypes function ``void (int64)``
+        Must share out its work among however many calls are made, one or more, and return when none is left.
+    argument : int
+        Address of its parameters.
+    threads : int
+        Best ``torch.get_num_threads()`` itself: OpenMP keeps a team of the size that it was last asked for.
+    """
+    if threads <= 1:
+        work(argument)
+    elif _forked or (parallel := _openmp()) is None:
+        _on_python_threads(work, argument, threads)
+    else:
+        parallel(ctypes.cast(work, ctypes.c_void_p), argument, threads, 0)
