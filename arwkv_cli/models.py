@@ -179,13 +179,13 @@ def _lines(model: ZooModel) -> list[tuple[str, str]]:
 
     config, labels = model.usable_config, model.labels
     arch = config.architecture
-    some = ", ".join(labels.names[:5])
+    some = "; ".join(labels.names[:5])  # names hold commas
     length = f"{config.window_frames} frames, {config.window_frames * HOP_SECONDS:.2f} s"
     free = "any length" if arch.position == "frequency" else "that length only"
     lines = [
         ("name", model.name),
         ("architecture", f"A-RWKV, {arch.depth} blocks, width {arch.width}, {arch.position} positions"),
-        ("labels", f"{len(labels)} classes: {some}{' …' if len(labels) > 5 else ''}"),
+        ("labels", f"{len(labels)} classes: {some}{'; …' if len(labels) > 5 else ''}"),
         ("front end", f"{FRONT_END}, {config.sample_rate} Hz, mean {config.mean}, std {config.std}"),
         ("scores", f"{config.score_function} of the logits, active from {config.active_threshold}"),
         ("window", f"{length}; takes {free}"),

@@ -279,7 +279,7 @@ def save_model_folder(
     CheckpointError
         If a weight is not finite.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     folder = Path(folder)
     if config.architecture != model.arch:
@@ -291,7 +291,8 @@ def save_model_folder(
     }
     check_weights(folder / WEIGHTS_FILE, weights, model.arch, said_by="the model")
     with staged_folder(folder, overwrite=overwrite) as filling:
-        save_file(weights, filling / WEIGHTS_FILE, metadata={"format": "pt"})
+        # not save_file, whose files nobody else may read: a wheel would install them so
+        (filling / WEIGHTS_FILE).write_bytes(save(weights, metadata={"format": "pt"}))
         labels.write(filling / LABELS_FILE)
         (filling / CARD_FILE).write_text(card, encoding="utf-8")
         written = dataclasses.replace(

@@ -65,7 +65,7 @@ def test_show_tells_all(gate: arwkv_models.ZooModel) -> None:
     shown = run("show", "gate")
     for text in (
         "A-RWKV, 1 blocks, width 64, frequency positions",
-        "3 classes: Speech, Music, Garden gate, squeaking",
+        "3 classes: Speech; Music; Garden gate, squeaking",
         "kaldi-log-mel, 32000 Hz, mean -4.421761, std 4.32408",
         "sigmoid of the logits, active from 0.5",
         "992 frames, 9.92 s; takes any length",
