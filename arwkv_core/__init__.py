@@ -17,11 +17,14 @@ _HOME = {  # public name -> module that defines it
     "LabelSet": "labels",
     "LogMelStream": "features",
     "ModelConfig": "model_config",
+    "Ontology": "ontology",
     "TagResult": "tagger",
     "Tagger": "tagger",
     "load": "tagger",
+    "load_model": "checkpoint",
     "log_mel": "features",
     "open_audio": "audio",
+    "save_model_folder": "checkpoint",
     "tag": "tagger",
 }
 
