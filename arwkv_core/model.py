@@ -250,6 +250,11 @@ class ARWKV(nn.Module):
         """Logits of the whole input: ``(B, 1, frames, 128)`` normalised -> ``(B, classes)``."""
         return self.head(self.ln_out(self.tokens(fbank).mean((1, 2))))
 
+    def clip_and_step_logits(self, fbank: Tensor) -> tuple[Tensor, Tensor]:
+        """Both readings of one pass: ``(B, classes)`` as `forward`, ``(B, steps, classes)`` as `step_logits`."""
+        steps = self.tokens(fbank).mean(2)  # (B, steps, C)
+        return self.head(self.ln_out(steps.mean(1))), self.head(self.ln_out(steps))
+
     def step_embeddings(self, fbank: Tensor) -> Tensor:
         """One vector for every 160 ms, what the head sees: -> ``(B, steps, C)``."""
         return self.ln_out(self.tokens(fbank).mean(2))

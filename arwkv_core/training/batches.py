@@ -1,0 +1,167 @@
+"""Training examples: random cuts of random clips, joined, mixed and masked; a pure function of (seed, step)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arwkv_core.constants import FRAMES_PER_STEP, N_MELS, STEP_SECONDS
+
+from .augment import augment
+from .corpus import Corpus
+from .mel_store import SILENCE, MelStore
+from .mixing import mix
+from .recipe import Recipe
+from .targets import audible_steps, teacher_weights
+
+SHORTEST_CUT_STEPS = 6
+"""A joined clip gives about a second at least, unless it is shorter itself."""
+
+
+@dataclass
+class Batch:
+    """Examples of one optimiser step.
+
+    Attributes
+    ----------
+    fbank : ndarray of float32, shape (B, frames, 128)
+        Normalised.
+    steps : ndarray of float32, shape (B, steps, classes)
+        Targets for every 160 ms.
+    clips : ndarray of float32, shape (B, classes)
+        Targets for the whole example: the maximum over its steps.
+    embeddings : ndarray of float32, shape (B, steps, width), or None
+        The teacher's embedding, standardised.
+    pure : ndarray of bool, shape (B, steps)
+        Steps for which the embedding holds: inside a clip, and not mixed.
+    """
+
+    fbank: NDArray[np.float32]
+    steps: NDArray[np.float32]
+    clips: NDArray[np.float32]
+    embeddings: NDArray[np.float32] | None
+    pure: NDArray[np.bool_]
+
+
+class BatchMaker:
+    """Makes the batch of any step of a recipe, so that a resumed run sees what an uninterrupted one would.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    corpus : Corpus
+    mels : MelStore
+        Of all clips of the corpus, in its order.
+    """
+
+    def __init__(self, recipe: Recipe, corpus: Corpus, mels: MelStore) -> None:
+        self.recipe, self.corpus, self.mels = recipe, corpus, mels
+        self.indices = np.asarray(corpus.split("train"))
+        self.weights = sampling_weights(corpus, self.indices, recipe.sampling.balance)
+        self._mean = self._std = np.float32(0)
+        if corpus.embeddings is not None:  # statistics from an even thousand of rows
+            some = corpus.embeddings[:: max(1, len(corpus.embeddings) // 1000)].astype(np.float32)
+            self._mean, self._std = some.mean(0), some.std(0) + 1e-2
+
+    def __call__(self, step: int, micro: int = 0) -> Batch:
+        """Make the batch of an optimiser step (from 0) and one of its accumulated parts."""
+        rng = np.random.default_rng([self.recipe.seed, step, micro])
+        stage = self.recipe.stage(step)
+        size = self.recipe.sampling.batch[stage]
+        steps = round(self.recipe.sampling.seconds[stage] / STEP_SECONDS)
+        first = self._examples(rng, size, steps)
+        second = self._examples(rng, size, steps) if self.recipe.mixing.kind == "power" else first
+        batch = mix(rng, first, second, self.recipe.mixing)
+        batch.fbank -= self.recipe.data.mean
+        batch.fbank /= self.recipe.data.std
+        augment(rng, batch.fbank, self.recipe.augmentation, self.recipe.data.std)
+        return batch
+
+    def stream(self, start: int, stop: int) -> Iterator[Batch]:
+        """Batches of the optimiser steps ``start`` to ``stop``, all accumulated parts of each in turn."""
+        for step in range(start, stop):
+            for micro in range(self.recipe.optimiser.accumulate):
+                yield self(step, micro)
+
+    def _examples(self, rng: np.random.Generator, size: int, steps: int) -> Batch:
+        corpus = self.corpus
+        width = 0 if corpus.embeddings is None else corpus.embeddings.shape[1]
+        fbank = np.full((size, steps * FRAMES_PER_STEP, N_MELS), SILENCE, np.float32)
+        targets = np.zeros((size, steps, len(corpus.labels)), np.float32)
+        vectors = np.zeros((size, steps, width), np.float32) if width else None
+        pure = np.zeros((size, steps), bool)
+        for row in range(size):
+            done = 0
+            while done < steps:
+                clip = int(rng.choice(self.indices, p=self.weights))
+                here = self._cut(rng, clip, steps - done, fbank[row], targets[row], vectors, pure, row, done)
+                done += here
+                if not self.recipe.sampling.join:
+                    break
+        return Batch(fbank, targets, targets.max(1), vectors, pure)
+
+    def _cut(
+        self,
+        rng: np.random.Generator,
+        clip: int,
+        room: int,
+        fbank: NDArray[np.float32],
+        targets: NDArray[np.float32],
+        vectors: NDArray[np.float32] | None,
+        pure: NDArray[np.bool_],
+        row: int,
+        at: int,
+    ) -> int:
+        """Write a random part of a clip at step ``at`` of an example; return its length in steps."""
+        mels = self.mels[clip]
+        whole = len(mels) // FRAMES_PER_STEP
+        longest = max(1, min(room, whole))
+        shortest = min(longest, SHORTEST_CUT_STEPS)
+        # half of the cuts fill what they can, the others leave room for a change of scene
+        steps = longest if not self.recipe.sampling.join or rng.random() < 0.5 else int(rng.integers(shortest, longest + 1))
+        start = int(rng.integers(0, len(mels) - steps * FRAMES_PER_STEP + 1))
+        fbank[at * FRAMES_PER_STEP : (at + steps) * FRAMES_PER_STEP] = mels[start : start + steps * FRAMES_PER_STEP]
+
+        corpus = self.corpus
+        first, last = corpus.offsets[clip], corpus.offsets[clip + 1]
+        seconds = len(mels) * 0.01
+        before, after, share = teacher_weights(int(last - first), seconds, start, steps)
+        share = share[:, None]
+        scores = corpus.teacher_frames(clip)
+        targets[at : at + steps] = scores[before] * (1 - share) + scores[after] * share
+        known = list(corpus.clips[clip].known)
+        if known:
+            sounding = np.flatnonzero(audible_steps(mels, start, steps))
+            targets[np.ix_(at + sounding, known)] = 1
+        if vectors is not None:
+            assert corpus.embeddings is not None
+            rows = corpus.embeddings[first:last].astype(np.float32)
+            rows = (rows - self._mean) / self._std
+            vectors[row, at : at + steps] = rows[before] * (1 - share) + rows[after] * share
+            pure[row, at : at + steps] = True
+        return steps
+
+
+def sampling_weights(corpus: Corpus, indices: NDArray[np.int64], balance: float) -> NDArray[np.float64]:
+    """Probability of each clip.
+
+    A clip counts as its rarest known class does: ``frequency ** -balance``. Clips about which nothing is known
+    count as a class of their own size, the commonest.
+
+    Returns
+    -------
+    ndarray, shape (len(indices),)
+        Sums to 1.
+    """
+    counts = np.zeros(len(corpus.labels))
+    for index in indices:
+        counts[list(corpus.clips[index].known)] += 1
+    unknown = sum(not corpus.clips[i].known for i in indices)
+    commonest = max(1.0, counts.max(), unknown)
+    rarest = [min((counts[k] for k in corpus.clips[i].known), default=commonest) for i in indices]
+    # a class of one or two clips would otherwise be seen hundreds of times
+    weights = np.maximum(np.asarray(rarest), 8.0) ** -balance
+    return weights / weights.sum()

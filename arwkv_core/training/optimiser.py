@@ -1,0 +1,135 @@
+"""Optimisers of a recipe: AdamW, and Muon for the square matrices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .recipe import OptimiserTable
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the quintic that drives all singular values towards 1 (Jordan et al., Muon, 2024)."""
+NEWTON_SCHULZ_ROUNDS = 5
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose update is orthogonalised: every direction of a matrix learns at the same pace.
+
+    ``torch.optim.Muon`` does the same in bfloat16, which CPUs without bfloat16 arithmetic take a hundred times
+    longer for; here the iteration runs in float32, on all matrices of one shape at once.
+
+    Parameters
+    ----------
+    params : iterable of Tensor
+        Matrices.
+    lr : float
+        An update has the spectral norm ``lr * sqrt(max(1, rows / columns))``.
+    momentum : float
+    weight_decay : float
+        Decoupled, times ``lr``.
+    """
+
+    def __init__(
+        self, params: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]  # no closures
+        """Update every matrix that has a gradient."""
+        for group in self.param_groups:
+            by_shape: dict[torch.Size, list[Tensor]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    by_shape.setdefault(parameter.shape, []).append(parameter)
+            for shape, parameters in by_shape.items():
+                updates = []
+                for parameter in parameters:
+                    state = self.state[parameter]
+                    if "momentum" not in state:
+                        state["momentum"] = torch.zeros_like(parameter)
+                    gradient = parameter.grad
+                    assert gradient is not None
+                    state["momentum"].lerp_(gradient, 1 - group["momentum"])
+                    updates.append(gradient.lerp(state["momentum"], group["momentum"]))  # Nesterov
+                scale = group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
+                for parameter, update in zip(parameters, orthogonalise(torch.stack(updates)), strict=True):
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-scale)
+
+
+def orthogonalise(matrices: Tensor) -> Tensor:
+    """Bring all singular values close to 1.
+
+    Parameters
+    ----------
+    matrices : Tensor
+        ``(batch, rows, columns)``
+
+    Returns
+    -------
+    Tensor
+        Of the same shape; singular values lie in about 0.7 to 1.2.
+    """
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    a, b, c = NEWTON_SCHULZ
+    for _ in range(NEWTON_SCHULZ_ROUNDS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+def make_optimisers(modules: nn.Module, table: OptimiserTable) -> list[torch.optim.Optimizer]:
+    """Make the optimisers of a recipe.
+
+    Weights of linear layers and the patch embedding decay; vectors, shifts and low ranks don't. With ``muon``, the
+    linear layers inside the blocks go to Muon and the rest to AdamW.
+    """
+    matrices, decayed, others = [], [], []
+    for name, parameter in modules.named_parameters():
+        square = ".blocks." in f".{name}" and name.endswith(
+            ("receptance.weight", "key.weight", "value.weight", "output.weight")
+        )
+        if square and table.name == "muon":
+            matrices.append(parameter)
+        elif square or name.endswith(("head.weight", "emb.weight")):
+            decayed.append(parameter)
+        else:
+            others.append(parameter)
+    groups = [{"params": decayed, "weight_decay": table.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    beta1, beta2 = table.betas
+    optimisers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(groups, lr=table.rate, betas=(beta1, beta2), foreach=True)
+    ]
+    if matrices:
+        optimisers.append(Muon(matrices, lr=table.matrix_rate, weight_decay=table.weight_decay))
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["peak"] = group["lr"]
+    return optimisers
+
+
+def set_rates(optimisers: list[torch.optim.Optimizer], step: int, table: OptimiserTable) -> float:
+    """Set the rate of optimiser step ``step`` (from 0): linear warm-up, then half a cosine.
+
+    Returns
+    -------
+    float
+        The factor on all peak rates.
+    """
+    if step < table.warm_up:
+        factor = (step + 1) / table.warm_up
+    else:
+        done = (step - table.warm_up) / max(1, table.steps - table.warm_up)
+        floor = table.final / table.rate
+        factor = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+    group: dict[str, Any]
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = group["peak"] * factor
+    return factor

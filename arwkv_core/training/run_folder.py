@@ -1,0 +1,89 @@
+"""What a training run leaves on disk: a log, and a checkpoint from which it goes on as if never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from arwkv_core.errors import ArwkvError
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+
+
+class RunFolder:
+    """Files of one run.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made if missing.
+    fingerprint : str
+        Of all that affects the result. A folder with another fingerprint is refused.
+    overwrite : bool
+        Start anew where the folder holds a run.
+
+    Raises
+    ------
+    ArwkvError
+        If the folder's checkpoint belongs to another recipe or corpus.
+    """
+
+    def __init__(self, folder: str | Path, fingerprint: str, *, overwrite: bool = False) -> None:
+        self.path = Path(folder)
+        self.fingerprint = fingerprint
+        self.path.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            for name in (CHECKPOINT, LOG):
+                (self.path / name).unlink(missing_ok=True)
+        self.state = self._load()
+
+    def _load(self) -> dict[str, Any] | None:
+        path = self.path / CHECKPOINT
+        if not path.exists():
+            (self.path / LOG).unlink(missing_ok=True)  # of a run that never reached a checkpoint
+            return None
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if state["fingerprint"] != self.fingerprint:
+            raise ArwkvError(
+                f"{path}: belongs to another recipe or corpus: name another folder with --output, "
+                "or start anew with --overwrite"
+            )
+        self._cut_log(state["step"])
+        return state
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the checkpoint; a kill at any moment leaves the old one or the new one."""
+        path = self.path / CHECKPOINT
+        partial = path.with_suffix(".part")
+        with partial.open("wb") as file:
+            torch.save({**state, "fingerprint": self.fingerprint}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+
+    def log(self, entry: dict[str, Any]) -> None:
+        """Append a line to the log."""
+        with (self.path / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def _cut_log(self, step: int) -> None:
+        """Drop what was logged after the checkpoint: those steps are about to run again."""
+        path = self.path / LOG
+        if not path.exists():
+            return
+        kept = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:  # the line that a kill cut short
+                continue
+            if entry["step"] <= step:
+                kept.append(line + "\n")
+        partial = path.with_suffix(".part")
+        partial.write_text("".join(kept), encoding="utf-8")
+        os.replace(partial, path)
