@@ -67,8 +67,9 @@ def test_the_readme_shows_the_real_output(checkout: Path, run_arwkv: RunArwkv) -
     done = run_arwkv(*shown[1].split(), "--format", "json", cwd=checkout, check=True)
     (result,) = json.loads(done.stdout)
     rows = [row for row in map(table_row, shown[2].splitlines()) if row]
-    assert [name for name, _, _ in rows] == [tag["name"] for tag in result["tags"]]
+    assert len(rows) == len(result["tags"])
     for (name, mean, maximum), tag in zip(rows, result["tags"], strict=True):
+        assert tag["name"] == name or (name.endswith("…") and tag["name"].startswith(name[:-1]))
         assert (mean, maximum) == (
             pytest.approx(tag["mean"], abs=0.02),
             pytest.approx(tag["max"], abs=0.02),
