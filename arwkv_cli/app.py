@@ -12,8 +12,10 @@ import typer
 
 from arwkv_cli import models
 from arwkv_cli.command_group import CommandGroup
+from arwkv_cli.evaluate import evaluate
 from arwkv_cli.exit_codes import ExitCode
 from arwkv_cli.tag import tag
+from arwkv_cli.train import train
 from arwkv_core import __version__
 
 app = typer.Typer(
@@ -56,6 +58,8 @@ def arwkv(
 
 app.command()(tag)
 app.add_typer(models.app)
+app.command()(train)
+app.command()(evaluate)
 
 
 def main() -> None:

@@ -24,13 +24,13 @@ class CommandGroup(TyperGroup):
     is a bug in arwkv: it is not caught, so that its traceback can be reported.
     """
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command that the context names.
 
         Parameters
         ----------
-        ctx : typer.Context
-            The parsed command line of the whole group.
+        ctx : Any
+            The parsed command line of the whole group, of a type that depends on typer's version.
 
         Returns
         -------
