@@ -8,6 +8,7 @@ the versions below them. Numba's part of the name, the CPU and its features, com
 import ctypes
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -70,19 +71,26 @@ def _numba_caching_in(directory: Path) -> Iterator[None]:
         numba.config.CACHE_DIR = before
 
 
+def _compile_and_keep(function: Callable[[int], None], signature: Any, directory: Path) -> Any:
+    with _numba_caching_in(directory):
+        try:
+            return numba.cfunc(signature, cache=True)(function)
+        except Exception:  # a damaged file raises whatever unpickling raises; an error of the compiler comes again
+            shutil.rmtree(directory, ignore_errors=True)
+            return numba.cfunc(signature, cache=True)(function)
+
+
 def _compile(function: Callable[[int], None], signature: Any) -> Any:
-    try:
-        directory = cache_directory()
-        reason = _unusable(directory)
-        if reason is None:
-            with _numba_caching_in(directory):
-                return numba.cfunc(signature, cache=True)(function)
-    except Exception as error:  # a damaged cache raises whatever unpickling raises; a compiler's error comes again below
-        reason = f"{type(error).__name__}: {error}"
-        directory = Path(numba.config.CACHE_DIR or "?") if "directory" not in locals() else directory
+    directory = cache_directory()
+    reason = _unusable(directory)
+    if reason is None:
+        try:
+            return _compile_and_keep(function, signature, directory)
+        except (OSError, RuntimeError) as error:  # a full disk, or no place that numba accepts
+            reason = str(error)
     warnings.warn(
-        f"compiled kernels can't be kept in {directory} ({reason}), so that every start compiles them again (some seconds); "
-        "remove that directory if it is damaged, or point NUMBA_CACHE_DIR to one that can be written",
+        f"compiled kernels can't be kept in {directory} ({reason}): every start compiles them again, which takes seconds; "
+        "let NUMBA_CACHE_DIR name a directory that can be written",
         RuntimeWarning,
         stacklevel=3,
     )

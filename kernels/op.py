@@ -50,8 +50,8 @@ def _check(**tensors: Tensor) -> None:
     r = tensors["r"]
     if r.ndim != 4 or r.shape[-1] != HEAD_SIZE:
         raise ValueError(f"r: expected shape (B, T, H, {HEAD_SIZE}), found {tuple(r.shape)}")
-    if r.shape[1] < 1:
-        raise ValueError(f"r: expected at least one token, found shape {tuple(r.shape)}")
+    if 0 in r.shape:
+        raise ValueError(f"r: expected at least one sequence, token and head, found shape {tuple(r.shape)}")
     if r.dtype not in DTYPES:
         raise TypeError(f"r: expected dtype float32, bfloat16, float16 or float64, found {r.dtype}")
     for name, x in tensors.items():

@@ -1,0 +1,86 @@
+"""Which backend is chosen, what is said about it, and what ``ARWKV_BACKEND`` does."""
+
+import logging
+from collections.abc import Iterator
+
+import kernel_cases as cases
+import pytest
+import torch
+
+from arwkv_kernels import Backend, BackendError, backends, bi_wkv7, op, register, registry, select  # noqa: F401
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Leave no backend and no choice behind."""
+    monkeypatch.setattr(registry, "_backends", dict(registry._backends))
+    monkeypatch.delenv("ARWKV_BACKEND", raising=False)
+    registry._choose.cache_clear()
+    yield
+    registry._choose.cache_clear()
+
+
+def backend(name: str, reason: str | None = None) -> Backend:
+    (plain,) = (one for one in backends() if one.name == "reference")
+    return Backend(name, lambda device, dtype: reason, plain.forward, plain.backward)
+
+
+def test_order_is_that_of_speed() -> None:
+    for name in ("other", "torch", "cuda"):
+        register(backend(name))
+    names = [one.name for one in backends()]
+    assert names == ["cuda", "numba", "torch", "reference", "other"]
+
+
+def test_the_first_that_can_run_is_taken_and_the_reason_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    register(backend("cuda", "no such device"))
+    register(backend("numba", "the CPU is too old"))
+    with caplog.at_level(logging.INFO, "arwkv.kernels"):
+        assert select(CPU, torch.float32).name == "reference"
+        assert select(CPU, torch.float32).name == "reference"
+    (record,) = caplog.records
+    assert "cuda: no such device; numba: the CPU is too old" in record.getMessage()
+
+
+def test_double_precision_is_not_for_numba() -> None:
+    assert select(CPU, torch.float64).name == "reference"
+
+
+def test_forced_backend_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARWKV_BACKEND", "reference")
+    assert select(CPU, torch.float32).name == "reference"
+
+
+def test_unknown_backend_is_an_error_that_lists_the_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARWKV_BACKEND", "abacus")
+    with pytest.raises(BackendError, match="ARWKV_BACKEND=abacus: no such backend; there are numba, .*unset"):
+        bi_wkv7(*cases.inputs(1, 2, 1))
+
+
+def test_forced_backend_that_cannot_run_is_an_error_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    register(backend("cuda", "the driver is too old"))
+    monkeypatch.setenv("ARWKV_BACKEND", "cuda")
+    with pytest.raises(BackendError, match="cuda can't run .*: the driver is too old; unset ARWKV_BACKEND"):
+        bi_wkv7(*cases.inputs(1, 2, 1))
+
+
+def test_no_backend_at_all_is_an_error_with_every_reason() -> None:
+    register(backend("numba", "not installed"))
+    register(backend("reference", "out of patience"))
+    with pytest.raises(BackendError, match="numba: not installed; reference: out of patience"):
+        select(CPU, torch.float32)
+
+
+def test_a_registered_backend_computes() -> None:
+    calls = []
+    plain = backend("cuda")
+
+    def forward(*inputs: torch.Tensor) -> torch.Tensor:
+        calls.append(len(inputs))
+        return plain.forward(*inputs)
+
+    register(Backend("cuda", lambda device, dtype: None, forward, plain.backward))
+    bi_wkv7(*cases.inputs(1, 2, 1))
+    assert calls == [7]
