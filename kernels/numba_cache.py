@@ -40,7 +40,7 @@ def user_cache_directory() -> Path:
 def _fingerprint() -> str:
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
     for source in sorted(Path(__file__).parent.glob("numba_*.py")):
-        digest.update(source.read_bytes())
+        digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()[:16]
 
 
