@@ -1,6 +1,6 @@
 """Tags as a table for people."""
 
-from typing import TextIO
+from typing import Literal, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -60,7 +60,8 @@ class TableWriter:
         tag_width = max(min(TAG_WIDTH, width - NUMBERS_WIDTH), 8)
         bar_width = width - NUMBERS_WIDTH - tag_width
         table = Table(box=None, pad_edge=True, padding=(0, 1), header_style="dim")
-        table.add_column("tag", width=tag_width, no_wrap=True, overflow="ellipsis")
+        cut: Literal["crop", "ellipsis"] = "ellipsis" if self._blocks else "crop"
+        table.add_column("tag", width=tag_width, no_wrap=True, overflow=cut)
         for name, wide in (("mean", 4), ("max", 4), ("active", 7)):
             table.add_column(name, width=wide, justify="right", no_wrap=True)
         if bar_width >= NARROWEST_BAR:

@@ -157,7 +157,7 @@ def tag(
                     out.write(outcome)
                     if not quiet:
                         for warning in outcome.warnings:
-                            say("warning: ", file, warning)
+                            say("warning: ", file, warning.removeprefix(f"{file}: "))
     if progress.shown:
         typer.echo(f"arwkv: {progress.summary()}", err=True)
     if progress.failed or found.failures:

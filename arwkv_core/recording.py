@@ -160,6 +160,7 @@ class ScoreStream:
             self.coverage = Coverage(
                 header_seconds=audio.header_seconds,
                 decoded_seconds=audio.decoded_seconds,
+                filled_seconds=audio.filled_seconds,
                 analysed_seconds=(cutter.frames - 1) * HOP_SECONDS + WINDOW_SECONDS,
                 steps=steps,
                 invalid_samples=audio.invalid_samples,

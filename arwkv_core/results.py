@@ -17,6 +17,8 @@ class Coverage:
         mp3.
     decoded_seconds : float
         Duration of the sound that was decoded: the recording's duration everywhere else.
+    filled_seconds : float
+        How much of it is silence that stands for sound that was lost in the file.
     analysed_seconds : float
         From the start to the end of the last log-mel frame that the model heard: a frame is 25 ms long and
         begins every 10 ms, so up to 10 ms at the end are in none.
@@ -28,6 +30,7 @@ class Coverage:
 
     header_seconds: float | None
     decoded_seconds: float
+    filled_seconds: float
     analysed_seconds: float
     steps: int
     invalid_samples: int

@@ -27,7 +27,7 @@ class Selection:
     Parameters
     ----------
     top_k : int
-        At most so many tags.
+        At most so many tags; no error if the model has fewer classes.
     threshold : float, optional
         Leave out tags whose ranking number is below: a score, or seconds with ``pool="active"``.
     pool : {"mean", "max", "active"}
@@ -65,11 +65,8 @@ class Selection:
         Raises
         ------
         UsageError
-            If a name is unknown (the message offers close ones), if no class is left, or if ``top_k`` exceeds
-            the model's number of classes.
+            If a name is unknown (the message offers close ones), or if no class is left.
         """
-        if self.top_k > len(labels):
-            raise UsageError(f"--top-k: the model has {len(labels)} classes, found {self.top_k}")
         chosen = set(range(len(labels)))
         if self.include is not None:
             chosen = _find("include", self.include, labels)

@@ -37,9 +37,7 @@ def step_means(features: np.ndarray) -> np.ndarray:
 
 def blend(features: np.ndarray, window: int, hop: int, model=step_means) -> np.ndarray:
     blender = StepBlender(features.shape[1])
-    rows = [
-        blender.add(w.start, len(w.features), model(w.features)) for w in cut(features, window, hop)
-    ]
+    rows = [blender.add(w.start, len(w.features), model(w.features)) for w in cut(features, window, hop)]
     return np.concatenate([*rows, blender.finish()])
 
 
@@ -49,7 +47,7 @@ def test_the_plan_covers_every_frame_to_the_end_and_none_outside(plan: tuple[int
     starts = plan_windows(frames, window, hop)
     covered = np.zeros(frames, bool)
     for start in starts:
-        assert 0 <= start
+        assert start >= 0
         assert start + window <= max(frames, window)
         covered[start : start + window] = True
     assert covered.all()
@@ -59,7 +57,9 @@ def test_the_plan_covers_every_frame_to_the_end_and_none_outside(plan: tuple[int
 
 
 @given(plans(), st.data())
-def test_a_stream_in_blocks_of_any_size_is_cut_as_planned(plan: tuple[int, int, int], data: st.DataObject) -> None:
+def test_a_stream_in_blocks_of_any_size_is_cut_as_planned(
+    plan: tuple[int, int, int], data: st.DataObject
+) -> None:
     frames, window, hop = plan
     features = np.arange(frames, dtype=np.float32)[:, None]
     cuts = data.draw(st.lists(st.integers(0, frames), max_size=12))
@@ -89,7 +89,9 @@ def test_laying_on_the_grid_equals_the_plain_loop_over_frames(shift: int, frames
     scores = np.random.default_rng(frames).random((count_steps(frames), 3)).astype(np.float32)
     rows, weights = lay_on_grid(shift, frames, scores)
     assert (weights > 0).all()
-    steps = [(shift + frame) // FRAMES_PER_STEP for frame in range(frames)]  # the recording's step of each frame
+    steps = [
+        (shift + frame) // FRAMES_PER_STEP for frame in range(frames)
+    ]  # the recording's step of each frame
     assert len(rows) == steps[-1] + 1
     for step, row in enumerate(rows):
         mine = [frame for frame in range(frames) if steps[frame] == step]

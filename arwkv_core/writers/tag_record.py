@@ -41,6 +41,7 @@ def _coverage(coverage: Coverage) -> dict[str, Any]:
     return {
         "header_seconds": None if header is None else rounded(header),
         "decoded_seconds": rounded(coverage.decoded_seconds),
+        "filled_seconds": rounded(coverage.filled_seconds),
         "analysed_seconds": rounded(coverage.analysed_seconds),
         "steps": coverage.steps,
         "invalid_samples": coverage.invalid_samples,
