@@ -1,30 +1,250 @@
-"""Decoding with FFmpeg's libraries through PyAV: m4a, aac, webm, mp4, mkv, wma ... and the sound of videos."""
+"""Decoding with FFmpeg's libraries through PyAV: mp3, flac, m4a, aac, webm, wma ... and the sound of videos.
+
+FFmpeg goes on where a file is damaged, and reads to the end of the file whatever its header says.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Generator
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
+from av.codec.context import Flags2
+
+from arwkv_core.audio_source import AudioSource
+from arwkv_core.decoder import MOST_BLOCK_FRAMES, MOST_BLOCK_VALUES, Block, DecodeError, Decoder, NoAudioTrack
+from arwkv_core.mp3_header import stated_frame_count
+
+SMALLEST_GAP_SECONDS = 0.05
+"""Timestamps may wander by this much (webm rounds to 1 ms, wma to more); a larger jump is lost sound."""
+LARGEST_GAP_SECONDS = 3600.0
+"""A larger jump is a broken clock: recordings joined without new timestamps."""
+
+_MOST_MP3_PADDING = 4095  # samples: the field has 12 bits
+_ESTIMATED_DURATION = {"aac", "ac3", "amr", "dts", "eac3", "loas", "mp3", "mpeg", "mpegts"}
+_FULL_SCALE = {"s16": 2**15, "s32": 2**31, "s64": 2**63}
 
 
-class PyavDecoder:
-    def __init__(self, file: Any) -> None:
-        self._container = av.open(os.fspath(file) if isinstance(file, str | os.PathLike) else file)
-        self._stream = self._container.streams.audio[0]
-        self.sample_rate: int = self._stream.rate
-        self.channels: int = self._stream.channels
-        seconds = None if self._stream.duration is None else float(self._stream.duration * self._stream.time_base)
-        self.header_frames = None if seconds is None else round(seconds * self.sample_rate)
-        self.warnings: list[str] = []
+class PyavDecoder(Decoder):
+    """A file that FFmpeg reads.
 
-    def blocks(self) -> Iterator[np.ndarray]:
-        convert = av.AudioResampler(format="fltp")
-        for frame in self._container.decode(self._stream):
-            for part in convert.resample(frame):
-                yield part.to_ndarray().T
+    The first frame is decoded at once: only it tells the true rate and channels (AAC's extensions double
+    the rate that the header states), and a file without one isn't sound.
+
+    Parameters
+    ----------
+    source : AudioSource
+    patches : dict of int to bytes, optional
+        Bytes to be read instead of the file's own, by offset: mends a header that FFmpeg would believe.
+    """
+
+    def __init__(self, source: AudioSource, patches: dict[int, bytes] | None = None) -> None:
+        super().__init__(source)
+        source.file.seek(0)
+        try:
+            # A playlist must not make FFmpeg open other files or addresses: no protocol is allowed.
+            self._container = av.open(
+                _ReadOnly(source.file, patches or {}),
+                mode="r",
+                metadata_errors="replace",
+                options={"protocol_whitelist": "none"},
+            )
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise DecodeError(_reason(error)) from error
+        self._damaged_packets = 0
+        self._first_damage = 0.0
+        self._emitted = 0.0  # seconds
+        try:
+            self._open_stream()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_stream(self) -> None:
+        tracks = self._container.streams.audio
+        if not tracks:
+            kinds = ", ".join(sorted({stream.type for stream in self._container.streams})) or "nothing"
+            name = self._container.format.name
+            raise NoAudioTrack(f"has no audio track: expected sound, found {kinds} ({name})")
+        self._stream = tracks[0]
+        if len(tracks) > 1:
+            self.warnings.append(f"has {len(tracks)} audio tracks; only the first is heard")
+        self._gapless = self._container.format.name == "mp3" and bool(self._stream.start_time)
+        if self._gapless:  # FFmpeg would cut the encoder's padding where a wrong header says that the end is
+            self._stream.codec_context.flags2 |= Flags2.skip_manual
+        self._frames = self._decode()
+        self._first = next(self._frames, None)
+        if self._first is None:
+            damage = f"{self._damaged_packets} damaged" if self._damaged_packets else "none"
+            raise DecodeError(f"FFmpeg: no sound in it could be decoded; packets of it: {damage}")
+        self.sample_rate = self._first.sample_rate
+        self.channels = len(self._first.layout.channels)
+        self._read_header()
+
+    def _read_header(self) -> None:
+        """Fill `header_seconds`; packets may hold more or less."""
+        stream, container, name = self._stream, self._container, self._container.format.name
+        of_track = None if stream.duration is None else float(stream.duration * (stream.time_base or 0))
+        of_file = None if container.duration is None else container.duration / av.time_base
+        # An edit list shortens either of them.
+        self.header_seconds = min((seconds for seconds in (of_track, of_file) if seconds), default=None)
+        self.header_is_exact = name == "flac"
+        only_sound = all(other.type == "audio" for other in container.streams)
+        self.header_is_estimate = name in _ESTIMATED_DURATION or (of_track is None and not only_sound)
+        frames = stated_frame_count(self.source.file) if name == "mp3" else None
+        if frames and self._first is not None:
+            stated = frames * self._first.samples / self.sample_rate
+            if abs(stated - (self.header_seconds or 0)) > 2 * _MOST_MP3_PADDING / self.sample_rate:
+                self.header_seconds = stated  # FFmpeg took its own estimate for likelier
+            self.header_is_estimate = False
+
+    def _decode(self) -> Generator[Any, None, None]:
+        """Give the decoded frames; a damaged packet is counted and passed over."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, OSError) as error:
+                self._note_damage()
+                self.warnings.append(f"can't be read after {self._emitted:.2f} s: {_reason(error)}")
+                return
+            if packet is None:
+                return
+            try:
+                yield from packet.decode()
+            except (av.FFmpegError, ValueError):
+                if packet.size:  # the last, empty packet only flushes the decoder
+                    self._note_damage()
+
+    def _note_damage(self) -> None:
+        if not self._damaged_packets:
+            self._first_damage = self._emitted
+        self._damaged_packets += 1
+
+    def _pieces(self) -> Generator[Block, None, None]:
+        """Frames as arrays, with silence where timestamps say that sound was lost."""
+        end = None  # where the previous frame ended, by timestamps (s)
+        frame = self._first
+        while frame is not None:
+            rate = frame.sample_rate
+            start = None if frame.pts is None or not frame.time_base else float(frame.pts * frame.time_base)
+            samples = _floats(frame)
+            if start is not None and end is not None and start - end > SMALLEST_GAP_SECONDS:
+                yield from self._silence(start - end, rate, samples.shape[1])
+            end = None if start is None else start + len(samples) / rate
+            if len(samples):
+                self._emitted += len(samples) / rate
+                yield Block(rate, samples)
+            frame = next(self._frames, None)
+
+    def _silence(self, seconds: float, rate: int, channels: int) -> Generator[Block, None, None]:
+        at = f"at {self._emitted:.2f} s"
+        if seconds > LARGEST_GAP_SECONDS:
+            self.warnings.append(f"timestamps jump by {seconds:.0f} s {at}; taken as continuous")
+            return
+        if not self.filled_frames:
+            self.warnings.append(f"sound is lost {at} ({seconds:.2f} s), perhaps later too; heard as silence")
+        frames = round(seconds * rate)
+        self.filled_frames += frames
+        self._emitted += seconds
+        for first in range(0, frames, MOST_BLOCK_FRAMES):
+            yield Block(rate, np.zeros((min(MOST_BLOCK_FRAMES, frames - first), channels), dtype=np.float32))
+
+    def _trimmed(self) -> Generator[Block, None, None]:
+        """Pieces without what an mp3 encoder put around the sound (at its end: if the header is true)."""
+        if not self._gapless:
+            yield from self._pieces()
+            return
+        stream = self._stream
+        ticks = (stream.time_base or 0) * self.sample_rate  # samples in a tick of the stream's clock
+        delay = round((stream.start_time or 0) * ticks)
+        stated = round((stream.duration or 0) * ticks)
+        taken = -delay
+        held: list[Block] = []  # beyond the stated end: padding if no more than a little comes, else sound
+        for block in self._pieces():
+            samples = block.samples[max(0, -taken) :]
+            taken += len(block.samples)
+            beyond = min(len(samples), max(0, taken - stated)) if stated else 0
+            if len(samples) > beyond:
+                yield Block(block.sample_rate, samples[: len(samples) - beyond])
+            if beyond:
+                held.append(Block(block.sample_rate, samples[len(samples) - beyond :]))
+            if taken - stated > _MOST_MP3_PADDING:
+                yield from held
+                held.clear()
+
+    def blocks(self) -> Generator[Block, None, None]:
+        """Give the samples, in blocks of at least one frame."""
+        gathered: list[Block] = []
+        values = 0
+        for block in self._trimmed():
+            last = gathered[-1] if gathered else block
+            changes = block.sample_rate != last.sample_rate or block.samples.shape[1] != last.samples.shape[1]
+            if changes or values >= min(MOST_BLOCK_VALUES, MOST_BLOCK_FRAMES * block.samples.shape[1]):
+                yield _joined(gathered)
+                gathered, values = [], 0
+            gathered.append(block)
+            values += block.samples.size
+        if gathered:
+            yield _joined(gathered)
+        if self._damaged_packets:
+            many = self._damaged_packets > 1
+            packets = f"{self._damaged_packets} damaged packets were" if many else "1 damaged packet was"
+            first = ", the first" if many else ""
+            self.warnings.append(f"{packets} passed over{first} at {self._first_damage:.2f} s")
 
     def close(self) -> None:
+        """Let go of the decoder, not of its source."""
         self._container.close()
+
+
+class _ReadOnly:
+    """What PyAV may see of a file: it would close more than its own, and must be shown a mended header."""
+
+    def __init__(self, file: BinaryIO, patches: dict[int, bytes]) -> None:
+        self._file = file
+        self._patches = patches
+        self._patched_until = max((offset + len(new) for offset, new in patches.items()), default=0)
+
+    def read(self, size: int) -> bytes:
+        offset = self._file.tell() if self._patched_until else 0
+        data = self._file.read(size)
+        if offset < self._patched_until:
+            mended = bytearray(data)
+            for at, new in self._patches.items():
+                for place, byte in enumerate(new, at - offset):
+                    if 0 <= place < len(mended):
+                        mended[place] = byte
+            data = bytes(mended)
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _floats(frame: Any) -> np.ndarray:
+    """Samples of a frame (n, channels) float32, integers divided by their full scale."""
+    array = frame.to_ndarray()
+    samples: np.ndarray  # (n, channels)
+    samples = array.T if frame.format.is_planar else array.reshape(-1, len(frame.layout.channels))
+    kind = frame.format.name.rstrip("p")
+    if kind == "u8":
+        return (samples.astype(np.float32) - 128.0) / 128.0
+    if kind in _FULL_SCALE:
+        return samples.astype(np.float32) / np.float32(_FULL_SCALE[kind])
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, and is counted as invalid
+        return samples.astype(np.float32, copy=False)
+
+
+def _joined(blocks: list[Block]) -> Block:
+    return Block(blocks[0].sample_rate, np.concatenate([block.samples for block in blocks]))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, av.InvalidDataError):
+        return "FFmpeg: invalid data"
+    return "FFmpeg: " + (getattr(error, "strerror", None) or str(error))

@@ -1,33 +1,101 @@
-"""Decoding with libsndfile: wav, flac, ogg, opus, mp3, aiff, w64, caf ..."""
+"""Decoding with libsndfile: the uncompressed formats (wav, aiff, w64, caf, au ...) and Ogg."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Generator
+from typing import Any, BinaryIO
 
-import numpy as np
 import soundfile
 
-BLOCK_SECONDS = 1.0
+from arwkv_core.audio_source import AudioSource
+from arwkv_core.decoder import MOST_BLOCK_FRAMES, MOST_BLOCK_VALUES, Block, DecodeError, Decoder
+from arwkv_core.ogg_page import ends_with_last_page
+
+_UNKNOWN_FRAMES = 1 << 60  # libsndfile says 2**63 - 1 where it doesn't know
 
 
-class SoundfileDecoder:
-    def __init__(self, file: Any) -> None:
-        self._file = soundfile.SoundFile(os.fsencode(file) if os.name == "posix" and isinstance(file, str | os.PathLike) else file)
-        self.sample_rate: int = self._file.samplerate
-        self.channels: int = self._file.channels
+class SoundfileDecoder(Decoder):
+    """A file that libsndfile reads.
+
+    After the last block, `stopped_early` says why that may not be all: libsndfile met an error, or it left
+    bytes unread, as it does at the second of several Ogg streams in a file.
+    """
+
+    def __init__(self, source: AudioSource) -> None:
+        super().__init__(source)
+        source.file.seek(0)
+        self._guard = _GuardedFile(source.file)
+        # Reading through the descriptor spares a Python call for every 8 kB. On Windows the descriptor isn't
+        # shared with libsndfile's own C library.
+        self._fd = source.fileno if os.name == "posix" else None
+        try:
+            self._file = soundfile.SoundFile(self._guard if self._fd is None else self._fd, closefd=False)
+        except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError, OSError) as error:
+            raise DecodeError(_reason(error)) from error
+        self.sample_rate = self._file.samplerate
+        self.channels = self._file.channels
+        self.format: str = self._file.format
         frames = self._file.frames
-        self.header_frames: int | None = frames if 0 < frames < 2**62 else None
-        self.warnings: list[str] = []
+        if frames < _UNKNOWN_FRAMES and self.sample_rate:
+            self.header_seconds = frames / self.sample_rate
+        self.header_is_exact = self.format != "OGG"
 
-    def blocks(self) -> Iterator[np.ndarray]:
-        size = max(1, round(BLOCK_SECONDS * self.sample_rate))
+    def blocks(self) -> Generator[Block, None, None]:
+        """Give the samples, in blocks of at least one frame."""
+        # Blocks are small: libsndfile has crashed on single huge reads of Ogg files.
+        size = max(1, min(MOST_BLOCK_FRAMES, MOST_BLOCK_VALUES // self.channels))
         while True:
-            block = self._file.read(size, dtype="float32", always_2d=True)
-            if not len(block):
+            try:
+                block = self._file.read(size, dtype="float32", always_2d=True)
+            except (soundfile.SoundFileError, RuntimeError, OSError) as error:
+                self.stopped_early = _reason(error)
                 return
-            yield block
+            if not len(block):
+                break
+            yield Block(self.sample_rate, block)
+        if self._guard.error is not None:
+            self.stopped_early = str(self._guard.error)
+        elif self.format == "OGG":
+            reached = self._guard.reached if self._fd is None else os.lseek(self._fd, 0, os.SEEK_CUR)
+            if reached < self.source.size:
+                self.stopped_early = f"{self.source.size - reached} bytes at the end can't be read"
+            if not ends_with_last_page(self.source.file, self.source.size):
+                self.warnings.append("its last Ogg page is missing: truncated, or still being written")
 
     def close(self) -> None:
+        """Let go of the decoder, not of its source."""
         self._file.close()
+
+
+class _GuardedFile:
+    """A file object for libsndfile's callbacks: an exception out of them would be printed and lost."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: BaseException | None = None
+        self.reached = 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._try(0, self._file.seek, offset, whence))
+
+    def tell(self) -> int:
+        return int(self._try(0, self._file.tell))
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self._try(b"", self._file.read, size)
+        self.reached = max(self.reached, self.tell())
+        return data
+
+    def _try(self, otherwise: Any, call: Any, *arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except Exception as error:
+            self.error = error
+            return otherwise
+
+
+def _reason(error: Exception) -> str:
+    # "Error opening <object>: Format not recognised." -> "format not recognised"
+    text = str(getattr(error, "error_string", None) or error).strip().rstrip(".")
+    return "libsndfile: " + text[:1].lower() + text[1:]

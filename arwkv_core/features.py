@@ -1,12 +1,12 @@
 """Log-mels: the Kaldi-compatible filter bank that the model hears, at once or from a stream of blocks.
 
 Equal to ``torchaudio.compliance.kaldi.fbank(x, htk_compat=True, sample_frequency=32000, use_energy=False,
-window_type="hanning", num_mel_bins=128, dither=0, frame_shift=10, low_freq=50, high_freq=14000)`` bit for bit on
-the CPUs that we measured, in about a third of its time: the mel matrix is made once, and frames pass
-through one batched real FFT in chunks that stay in the cache, so that memory doesn't grow with the recording.
+window_type="hanning", num_mel_bins=128, dither=0, frame_shift=10, low_freq=50, high_freq=14000)`` bit for
+bit on the CPU that we measured, in a third of its time: the mel matrix is made once, and frames pass through
+one batched real FFT in chunks that stay in the cache, so that memory doesn't grow with the recording.
 
-A frame depends on its own 800 samples only. A stream may therefore be cut anywhere: the stream keeps the samples
-of frames that aren't complete yet (at most 799) and gives the same numbers as the whole.
+A frame depends on its own 800 samples only. A stream may therefore be cut anywhere: it keeps the samples of
+frames that aren't complete yet (at most 799) and gives the same numbers as the whole.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ ENERGY_FLOOR = torch.finfo(torch.float32).eps  # 1.1920929e-07, before the logar
 
 _CHUNK_FRAMES = {"cpu": 256, "cuda": 8192}  # 256 padded frames are 1 MB: they fit a core's second-level cache
 _LEAST_ROWS = 64
-"""Smaller matrix products take other code paths that sum in another order. Padding a chunk up to this many rows
-makes a frame's numbers independent of how many other frames are computed with it."""
+"""Smaller matrix products take other code paths that sum in another order. Padding a chunk up to this many
+rows makes a frame's numbers independent of how many other frames are computed with it."""
 
 Waveform = TypeVar("Waveform", np.ndarray, torch.Tensor)
 
@@ -57,7 +57,7 @@ def log_mel(waveform: Waveform) -> Waveform:
     -------
     numpy.ndarray or torch.Tensor, shape (frames, 128), float32
         Natural logarithm of the mel energies, of the kind that came in. A frame is 25 ms, the hop 10 ms; only
-        complete frames are given: ``frames = 1 + (samples - 800) // 320``, or 0 where there are fewer samples than 800.
+        complete frames are given: ``1 + (samples - 800) // 320``, or none of fewer than 800 samples.
 
     Raises
     ------
@@ -109,7 +109,8 @@ class LogMelStream:
         _check(samples)
         waveform = np.concatenate((self._tail, samples), dtype=np.float32) if len(self._tail) else samples
         frames = log_mel(waveform)
-        self._tail = np.array(waveform[len(frames) * HOP_SAMPLES :], dtype=np.float32)  # a copy: frees the block
+        rest = waveform[len(frames) * HOP_SAMPLES :]
+        self._tail = np.array(rest, dtype=np.float32)  # a copy, so that the block can be freed
         self.frames += len(frames)
         return frames
 
@@ -170,10 +171,8 @@ def require_one_frame(samples: int, path: object = None) -> None:
     """
     if samples < WINDOW_SAMPLES:
         name = "the recording" if path is None else path
-        raise AudioError(
-            f"{name}: too short to analyse: expected at least {1000 * WINDOW_SAMPLES / SAMPLE_RATE:g} ms "
-            f"({WINDOW_SAMPLES} samples at {SAMPLE_RATE} Hz), found {1000 * samples / SAMPLE_RATE:.3g} ms ({samples})"
-        )
+        least, found = (f"{1000 * n / SAMPLE_RATE:.3g} ms ({n} samples)" for n in (WINDOW_SAMPLES, samples))
+        raise AudioError(f"{name}: too short to analyse: expected at least {least} at 32 kHz, found {found}")
 
 
 def _check(waveform: object) -> None:
@@ -183,9 +182,9 @@ def _check(waveform: object) -> None:
     if waveform.ndim != 1:
         hint = "; average the channels or take one of them" if waveform.ndim == 2 else ""
         raise FeatureError(f"log_mel: {expected}, found shape {tuple(waveform.shape)}{hint}")
-    floating = waveform.is_floating_point() if isinstance(waveform, torch.Tensor) else waveform.dtype.kind == "f"
+    floating = waveform.dtype.is_floating_point if torch.is_tensor(waveform) else waveform.dtype.kind == "f"
     if not floating:
-        raise FeatureError(f"log_mel: {expected}, found {waveform.dtype}; divide integers by their full scale")
+        raise FeatureError(f"log_mel: {expected}, found {waveform.dtype}; divide integers by full scale")
 
 
 @torch.no_grad()
@@ -208,7 +207,7 @@ def _fill(waveform: np.ndarray | torch.Tensor, out: torch.Tensor) -> None:
         torch.sub(centred, shifted, out=shifted).mul_(window)
         rows = max(n, min(_LEAST_ROWS, chunk))  # rows after n hold stale frames or zeros, and are dropped
         power = torch.fft.rfft(padded[:rows]).abs().square_()  # (rows, 513)
-        with torch.autocast(device.type, enabled=False):  # a caller's autocast would round the product to bfloat16
+        with torch.autocast(device.type, enabled=False):  # the caller's would round the product to bfloat16
             energy = power @ mel
         out[start : start + n] = energy[:n].clamp_(min=ENERGY_FLOOR).log_()
 
@@ -216,7 +215,7 @@ def _fill(waveform: np.ndarray | torch.Tensor, out: torch.Tensor) -> None:
 def _float32(samples: np.ndarray | torch.Tensor) -> torch.Tensor:
     if isinstance(samples, torch.Tensor):
         return samples.to(torch.float32).contiguous()
-    return torch.from_numpy(np.array(samples, dtype=np.float32))  # a copy: the caller's may be read-only or mapped
+    return torch.from_numpy(np.array(samples, dtype=np.float32))  # a copy: theirs may be read-only or mapped
 
 
 @functools.lru_cache(maxsize=8)
@@ -240,7 +239,8 @@ def mel_matrix() -> torch.Tensor:
     left, centre, right = low + band * delta, low + (band + 1.0) * delta, low + (band + 2.0) * delta
     bins = torch.arange(FFT_SAMPLES // 2, dtype=torch.float32)
     mel = _mel(SAMPLE_RATE / FFT_SAMPLES * bins)[:, None]  # (512, 1)
-    triangles = torch.minimum((mel - left) / (centre - left), (right - mel) / (right - centre)).clamp_(min=0.0)
+    rising, falling = (mel - left) / (centre - left), (right - mel) / (right - centre)
+    triangles = torch.minimum(rising, falling).clamp_(min=0.0)
     return torch.nn.functional.pad(triangles, (0, 0, 0, 1))  # the bin at the Nyquist frequency takes no part
 
 

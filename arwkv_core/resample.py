@@ -44,6 +44,6 @@ class Resampler:
             return np.empty(0, dtype=np.float32)
         rest = self._stream.resample_chunk(np.empty(0, dtype=np.float32), last=True)
         owed = resampled_length(self.taken, self.source_rate, self.target_rate) - self.given
-        rest = np.pad(rest[:owed], (0, max(0, owed - len(rest))))  # soxr keeps to the same rule; this holds it to it
+        rest = np.pad(rest[:owed], (0, max(0, owed - len(rest))))  # soxr has the same rule
         self.given += len(rest)
         return rest

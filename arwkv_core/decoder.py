@@ -1,0 +1,75 @@
+"""What a decoder is: an open recording that gives blocks of samples, and says what its header promised."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from typing import NamedTuple
+
+import numpy as np
+
+from arwkv_core.audio_source import AudioSource
+
+MOST_BLOCK_FRAMES = 32_768
+MOST_BLOCK_VALUES = 1 << 19
+"""Frames times channels in a block at most, so that 64 channels don't take 64 times the memory."""
+
+
+class DecodeError(Exception):
+    """A decoder can't open or read a file; another may."""
+
+
+class NoAudioTrack(DecodeError):
+    """The file was understood, and there is no sound in it: no other decoder need try."""
+
+
+class Block(NamedTuple):
+    """Samples of all channels. Rate and channels may change from block to block: streams can be joined."""
+
+    sample_rate: int
+    """Hz."""
+    samples: np.ndarray
+    """(frames, channels) float32, full scale at ±1."""
+
+
+class Decoder(ABC):
+    """An open recording.
+
+    Attributes
+    ----------
+    sample_rate : int
+        Hz, of the first block.
+    channels : int
+        Of the first block.
+    header_seconds : float or None
+        Duration by the header, or None where it doesn't tell.
+    header_is_exact : bool
+        True where every sample is counted: wav, flac.
+    header_is_estimate : bool
+        True where `header_seconds` comes from the bit rate or from other tracks.
+    filled_frames : int
+        Frames of silence given in place of lost sound.
+    stopped_early : str or None
+        After the last block: why there may be more that another decoder can read.
+    warnings : list of str
+        What was wrong, without the file's name.
+    """
+
+    def __init__(self, source: AudioSource) -> None:
+        self.source = source
+        self.sample_rate = 0
+        self.channels = 0
+        self.header_seconds: float | None = None
+        self.header_is_exact = False
+        self.header_is_estimate = False
+        self.filled_frames = 0
+        self.stopped_early: str | None = None
+        self.warnings: list[str] = []
+
+    @abstractmethod
+    def blocks(self) -> Generator[Block, None, None]:
+        """Give the samples, in blocks of at least one frame."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the decoder, not of its source."""
