@@ -78,8 +78,11 @@ class RunProgress:
         self._bars.update(self._task, completed=self.done_seconds)
 
     @contextmanager
-    def hidden(self) -> Iterator[None]:
-        """Take the bar away while something is printed on the same terminal."""
+    def hidden(self, needed: bool = True) -> Iterator[None]:
+        """Take the bar away, if ``needed``, while something is printed on the same terminal."""
+        if not (needed and self.shown):
+            yield
+            return
         self._bars.stop()
         try:
             yield

@@ -114,12 +114,15 @@ def tag(
     from arwkv_core.batch import run_batch
     from arwkv_core.finder import find_recordings
     from arwkv_core.results import Failure, TagResult
+    from arwkv_core.whole_file import check_not_input
 
     def say(kind: str, about: str, what: str) -> None:
         typer.echo(f"arwkv: {kind}{printable(about)}: {printable(what)}", err=True)
 
     with TagOutput(format.value if format else None, output, overwrite=overwrite) as out:
         found = find_recordings(files)
+        if output is not None:
+            check_not_input(output, found.files)
         for failure in found.failures:
             say("failed: ", failure.file, failure.reason)
         if not quiet:
@@ -153,11 +156,11 @@ def tag(
                         say("failed: ", file, outcome.reason)
                     continue
                 progress.end(outcome.coverage.decoded_seconds)
-                with progress.hidden():
+                warnings = [] if quiet else outcome.warnings
+                with progress.hidden(out.on_terminal or bool(warnings)):
                     out.write(outcome)
-                    if not quiet:
-                        for warning in outcome.warnings:
-                            say("warning: ", file, warning.removeprefix(f"{file}: "))
+                    for warning in warnings:
+                        say("warning: ", file, warning.removeprefix(f"{file}: "))
     if progress.shown:
         typer.echo(f"arwkv: {progress.summary()}", err=True)
     if progress.failed or found.failures:

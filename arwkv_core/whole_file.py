@@ -2,6 +2,8 @@
 
 import os
 import secrets
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -24,6 +26,22 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         raise UsageError(f"--output {path}: there is no folder {path.parent}")
     if os.path.lexists(path) and not overwrite:
         raise UsageError(f"--output {path}: exists already; --overwrite replaces it")
+
+
+def check_not_input(path: Path, inputs: Iterable[str]) -> None:
+    """Refuse to replace one of the recordings that are read.
+
+    Raises
+    ------
+    UsageError
+        If ``path`` is one of ``inputs``, under whatever name.
+    """
+    if not path.exists():
+        return
+    for name in inputs:
+        with suppress(OSError):  # stdin, or a file that isn't there
+            if path.samefile(name):
+                raise UsageError(f"--output {path}: is one of the recordings; name another file")
 
 
 class WholeFile:

@@ -107,6 +107,16 @@ def test_an_output_is_replaced_only_if_told(sounds: Path, invoke: Callable[..., 
     assert len(json.loads(Path("tags.json").read_text("utf-8"))) == 1
 
 
+def test_a_recording_is_never_replaced_by_its_tags(sounds: Path, invoke: Callable[..., Result]) -> None:
+    (sounds / "link.csv").symlink_to(sounds / "a.wav")
+    before = (sounds / "a.wav").read_bytes()
+    for output in ("sounds/a.wav", "sounds/link.csv"):
+        done = invoke("sounds", "-o", output, "-f", "csv", "--overwrite")
+        assert done.exit_code == 2
+        assert "is one of the recordings" in done.stderr
+    assert (sounds / "a.wav").read_bytes() == before
+
+
 def test_an_output_holds_the_good_ones_and_appears_only_if_there_are(
     sounds: Path, invoke: Callable[..., Result]
 ) -> None:
@@ -197,7 +207,7 @@ def test_a_reader_that_leaves_ends_the_run_quietly(sounds: Path, model: Path) ->
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(60) == 141
+        assert process.wait(300) == 141
 
 
 @posix
@@ -216,7 +226,7 @@ def test_ctrl_c_keeps_what_was_finished(to_file: bool, sounds: Path, model: Path
         pipe = os.open(tmp_path / "endless.wav", os.O_WRONLY)  # waits until the first recording is done
         try:
             process.send_signal(signal.SIGINT)
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=300)
         finally:
             os.close(pipe)
             process.kill()
@@ -250,7 +260,7 @@ def test_a_table_and_progress_on_a_terminal(sounds: Path, model: Path, tmp_path:
             if not part:
                 break
             seen += part
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
     os.close(controller)
     text = seen.decode("utf-8")
     assert "\x1b[1msounds/a.wav\x1b[0m" in text  # a title, in bold

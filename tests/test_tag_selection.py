@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from fake_scorer import LABELS
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arwkv_core.constants import STEP_SECONDS
@@ -18,6 +18,7 @@ SUMMARY = Summary(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.floats(0.025, 0.185), st.data())
 def test_sums_in_blocks_equal_the_plain_sums(steps: int, last: float, data: st.DataObject) -> None:
     scores = np.random.default_rng(steps).random((steps, 5)).astype(np.float32)
@@ -33,6 +34,7 @@ def test_sums_in_blocks_equal_the_plain_sums(steps: int, last: float, data: st.D
     assert (summary.active_seconds <= seconds).all()
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500))
 def test_what_is_always_active_lasts_exactly_as_long_as_the_recording(steps: int) -> None:
     seconds = steps * STEP_SECONDS - 0.013

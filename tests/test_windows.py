@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arwkv_core.constants import FRAMES_PER_STEP
@@ -41,6 +41,7 @@ def blend(features: np.ndarray, window: int, hop: int, model=step_means) -> np.n
     return np.concatenate([*rows, blender.finish()])
 
 
+@settings(deadline=None)
 @given(plans())
 def test_the_plan_covers_every_frame_to_the_end_and_none_outside(plan: tuple[int, int, int]) -> None:
     frames, window, hop = plan
@@ -56,6 +57,7 @@ def test_the_plan_covers_every_frame_to_the_end_and_none_outside(plan: tuple[int
     assert all(start == i * hop for i, start in enumerate(starts[:-1]))
 
 
+@settings(deadline=None)
 @given(plans(), st.data())
 def test_a_stream_in_blocks_of_any_size_is_cut_as_planned(
     plan: tuple[int, int, int], data: st.DataObject
@@ -84,6 +86,7 @@ def test_a_hop_that_leaves_gaps_is_refused(hop: int) -> None:
         WindowCutter(16, hop)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 15), FRAMES)
 def test_laying_on_the_grid_equals_the_plain_loop_over_frames(shift: int, frames: int) -> None:
     scores = np.random.default_rng(frames).random((count_steps(frames), 3)).astype(np.float32)
@@ -101,6 +104,7 @@ def test_laying_on_the_grid_equals_the_plain_loop_over_frames(shift: int, frames
         assert weights[step] == pytest.approx(len(mine) * min(centre, frames - centre))
 
 
+@settings(deadline=None)
 @given(plans())
 def test_every_step_gets_a_score_between_those_of_its_windows(plan: tuple[int, int, int]) -> None:
     frames, window, hop = plan
@@ -116,6 +120,7 @@ def test_every_step_gets_a_score_between_those_of_its_windows(plan: tuple[int, i
     assert ((scores >= 0) & (scores <= 1)).all()  # NaN fails as well: a step without weight would be one
 
 
+@settings(deadline=None)
 @given(FRAMES, WINDOWS, st.integers(1, 12))
 def test_blending_is_exact_where_windows_agree_on_the_steps(frames: int, window: int, hop: int) -> None:
     """Any content, windows on whole steps: the blend is the score of each step itself."""
@@ -125,6 +130,7 @@ def test_blending_is_exact_where_windows_agree_on_the_steps(frames: int, window:
     np.testing.assert_allclose(blend(features, window, hop), step_means(features), rtol=1e-6)
 
 
+@settings(deadline=None)
 @given(plans())
 def test_a_ramp_stays_where_it_was(plan: tuple[int, int, int]) -> None:
     """A last window off the grid of steps may smooth, but never shift: within a step of the true value."""
