@@ -14,9 +14,7 @@ from .errors import UsageError
 from .results import Failure
 
 _SOUNDFILE = "aif aifc aiff au caf flac mp1 mp2 mp3 oga ogg opus paf rf64 sd2 snd voc w64 wav wave wve"
-_PYAV = (
-    "3gp aac ac3 amr ape avi dts flv m4a m4b mka mkv mov mp4 mpc mpeg mpg oma ra tak tta webm wma wmv wv"
-)
+_PYAV = "3gp aac ac3 amr ape avi dts flv m4a m4b mka mkv mov mp4 mpc mpeg mpg oma ra tak tta webm wma wmv wv"
 
 AUDIO_EXTENSIONS = frozenset(f"{_SOUNDFILE} {_PYAV}".split())
 """Endings, in lower case, of the files that are taken from a folder. A file named by itself may have any.
