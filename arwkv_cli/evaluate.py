@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from arwkv_core.constants import DEFAULT_MODEL
-
 
 class Split(str, Enum):
     """Part of a corpus."""
@@ -27,13 +25,11 @@ class Format(str, Enum):
 
 
 def evaluate(
+    model: Annotated[str, typer.Argument(help="A model of the zoo, a model folder or a weight file.")],
     manifest: Annotated[
         Path,
         typer.Argument(help="CSV with the columns path, split, known_labels; paths count from its folder."),
     ],
-    model: Annotated[
-        str, typer.Option(help="A model of the zoo, a model folder or a weight file.")
-    ] = DEFAULT_MODEL,
     split: Annotated[Split, typer.Option(help="Which clips to use.")] = Split.TEST,
     labels: Annotated[
         Path | None, typer.Option(help="Classes of the corpus.  [default: labels.csv beside the manifest]")
@@ -43,7 +39,7 @@ def evaluate(
         typer.Option(help="A teacher's scores to compare with.  [default: teacher_frames.npz there, if any]"),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    format: Annotated[Format, typer.Option(help="A table to read, or JSON.")] = Format.TABLE,  # noqa: A002  # the flag's name
+    format: Annotated[Format, typer.Option(help="A table to read, or JSON.")] = Format.TABLE,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Measure a model on a labelled corpus: mAP, AUC, d', agreement with the teacher, zero-shot ESC-10."""

@@ -40,7 +40,9 @@ def print_evaluations(results: Sequence[Evaluation]) -> None:
     for result in results:
         classes.add_column(result.model, justify="right")
     for place, row in enumerate(first.classes):
-        classes.add_row(row.name, str(row.positives), *(_text(result.classes[place].ap) for result in results))
+        classes.add_row(
+            row.name, str(row.positives), *(_text(result.classes[place].ap) for result in results)
+        )
     console.print(classes)
 
 

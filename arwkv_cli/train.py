@@ -15,22 +15,40 @@ def train(
     ],
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of the corpus; the recipe's file names count from here.  [default: the recipe's]"),
+        typer.Option(
+            help="Folder of the corpus; the recipe's file names count from here.  [default: the recipe's]"
+        ),
     ] = None,
     cache: Annotated[
         Path | None,
-        typer.Option(help="Folder for decoded log-mels, 92 MB an hour.  [default: cache in the output folder]"),
+        typer.Option(
+            help="Folder for decoded log-mels, 92 MB an hour.  [default: cache in the output folder]"
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where the folder holds a run.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start anew where the folder holds a run.")
+    ] = False,
+    checkpoint_seconds: Annotated[
+        float, typer.Option(min=0, help="Time between checkpoints: what a kill may lose at most.")
+    ] = 180,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train a model from a labelled corpus.
 
-    Started again with the same arguments, a run that was stopped goes on from its last checkpoint, and ends as if it
-    had never stopped.
+    Started again with the same arguments, a run that was stopped goes on from its last checkpoint, and
+    ends as if it had never stopped.
     """
     from arwkv_core.training.run import train as run
 
-    model = run(recipe, output, data=data, cache=cache, device=device, overwrite=overwrite, progress=not quiet)
+    model = run(
+        recipe,
+        output,
+        data=data,
+        cache=cache,
+        device=device,
+        overwrite=overwrite,
+        checkpoint_seconds=checkpoint_seconds,
+        progress=not quiet,
+    )
     typer.echo(model)

@@ -106,7 +106,9 @@ def evaluate_scores(
         known_d_prime=d_prime(_mean(aucs)),
         teacher_classes=len(judged),
         teacher_map=_mean(average_precision(decisions[:, k], scores[:, k]) for k in judged),
-        teacher_correlation=float(np.corrcoef(scores.ravel(), teacher.ravel())[0, 1]) if varied else float("nan"),
+        teacher_correlation=float(np.corrcoef(scores.ravel(), teacher.ravel())[0, 1])
+        if varied
+        else float("nan"),
         esc10_clips=len(correct),
         esc10_accuracy=_mean(correct),
         classes=classes,
@@ -124,7 +126,9 @@ def esc10_correct(scores: NDArray[np.floating], corpus: Corpus, indices: list[in
     An ESC-10 class stands for one or two AudioSet classes (Dog, Bark); its score is the higher of them.
     """
     rows = [row for row, i in enumerate(indices) if corpus.clips[i].source == ESC10 and corpus.clips[i].known]
-    groups = sorted({corpus.clips[i].known for i in indices if corpus.clips[i].source == ESC10 and corpus.clips[i].known})
+    groups = sorted(
+        {corpus.clips[i].known for i in indices if corpus.clips[i].source == ESC10 and corpus.clips[i].known}
+    )
     if not rows:
         return np.zeros(0, bool)
     by_group = np.stack([scores[np.ix_(rows, list(group))].max(1) for group in groups], 1)

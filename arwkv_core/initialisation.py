@@ -20,7 +20,12 @@ def _orthogonal_(weight: Tensor, gain: float) -> None:
 
 @torch.no_grad()
 def initialise_(model: ARWKV) -> None:
-    """Set every parameter of a model in place (draws from torch's global generator)."""
+    """Set every parameter of a model in place (draws from torch's global generator).
+
+    A model on the meta device, about to be given its weights, is left alone: drawing there takes seconds.
+    """
+    if model.pos_embed.is_meta:
+        return
     nn.init.trunc_normal_(model.pos_embed, std=0.02)
     nn.init.trunc_normal_(model.emb.weight, std=0.02)
     nn.init.zeros_(model.emb.bias)  # type: ignore[arg-type]  # Conv2d types its bias as optional

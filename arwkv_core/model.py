@@ -61,6 +61,28 @@ class TimeMix(ShiftMixer):
         Index of the block; block 0 provides ``v_first`` instead of mixing it in.
     """
 
+    # the share that each consumer takes of the shift, and the offsets and scales of its channels: (1, 1, C)
+    x_r: Tensor
+    x_w: Tensor
+    x_k: Tensor
+    x_v: Tensor
+    x_a: Tensor
+    x_g: Tensor
+    w0: Tensor
+    a0: Tensor
+    v0: Tensor
+    k_k: Tensor
+    k_a: Tensor
+    # low ranks: (C, rank) and (rank, C)
+    w1: Tensor
+    w2: Tensor
+    a1: Tensor
+    a2: Tensor
+    v1: Tensor
+    v2: Tensor
+    g1: Tensor
+    g2: Tensor
+
     def __init__(self, arch: Architecture, layer: int) -> None:
         super().__init__(arch.width)
         C, H = arch.width, arch.heads
@@ -216,8 +238,8 @@ class ARWKV(nn.Module):
         frames = fbank.shape[2]
         if self.arch.position == "absolute" and frames != self.arch.frames:
             raise ValueError(
-                f"fbank: expected {self.arch.frames} frames, found {frames}: this model has an absolute position "
-                "table; cut or pad the log-mels, or let Tagger do it"
+                f"fbank: expected {self.arch.frames} frames, found {frames}: this model has an absolute "
+                "position table; cut or pad the log-mels, or let Tagger do it"
             )
         if frames < FRAMES_PER_STEP or frames % FRAMES_PER_STEP:
             raise ValueError(f"fbank: expected a multiple of {FRAMES_PER_STEP} frames, found {frames}")
@@ -251,7 +273,7 @@ class ARWKV(nn.Module):
         return self.head(self.ln_out(self.tokens(fbank).mean((1, 2))))
 
     def clip_and_step_logits(self, fbank: Tensor) -> tuple[Tensor, Tensor]:
-        """Both readings of one pass: ``(B, classes)`` as `forward`, ``(B, steps, classes)`` as `step_logits`."""
+        """What `forward` and `step_logits` give, in one pass: ``(B, classes)``, ``(B, steps, classes)``."""
         steps = self.tokens(fbank).mean(2)  # (B, steps, C)
         return self.head(self.ln_out(steps.mean(1))), self.head(self.ln_out(steps))
 

@@ -7,6 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile(
+    "arwkv", deadline=None
+)  # a deadline on a busy machine is a test that fails by chance
+settings.load_profile("arwkv")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 

@@ -1,0 +1,1 @@
+"""Training: a recipe and a labelled corpus in, a model folder out."""

@@ -1,7 +1,7 @@
 """Augmentation of normalised log-mels, in place.
 
-SpecAugment's masks are written here rather than taken from torchaudio: its binaries refuse to be imported beside a
-torch that was built for another CUDA version, and training must not depend on that.
+SpecAugment's masks are written here rather than taken from torchaudio: its binaries refuse to be imported
+beside a torch that was built for another CUDA version, and training must not depend on that.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def augment(
     std : float
         What the log-mels were divided by: a decibel is ``1 / (4.34 * std)`` here.
     """
-    batch, frames, bins = fbank.shape
+    _, frames, bins = fbank.shape
     slope = np.linspace(-1, 1, bins, dtype=np.float32)
     per_db = 1 / (DB_PER_NEPER * std)
     for example in fbank:

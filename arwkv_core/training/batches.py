@@ -1,4 +1,4 @@
-"""Training examples: random cuts of random clips, joined, mixed and masked; a pure function of (seed, step)."""
+"""Training examples: random cuts of clips, joined, mixed and masked; a pure function of (seed, step)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Batch:
     clips : ndarray of float32, shape (B, classes)
         Targets for the whole example: the maximum over its steps.
     embeddings : ndarray of float32, shape (B, steps, width), or None
-        The teacher's embedding, standardised.
+        The teacher's embedding, centred, of unit variance over all dimensions.
     pure : ndarray of bool, shape (B, steps)
         Steps for which the embedding holds: inside a clip, and not mixed.
     """
@@ -61,10 +61,11 @@ class BatchMaker:
         self.recipe, self.corpus, self.mels = recipe, corpus, mels
         self.indices = np.asarray(corpus.split("train"))
         self.weights = sampling_weights(corpus, self.indices, recipe.sampling.balance)
-        self._mean = self._std = np.float32(0)
+        self._mean, self._std = np.zeros(0, np.float32), np.float32(1)
         if corpus.embeddings is not None:  # statistics from an even thousand of rows
             some = corpus.embeddings[:: max(1, len(corpus.embeddings) // 1000)].astype(np.float32)
-            self._mean, self._std = some.mean(0), some.std(0) + 1e-2
+            self._mean = some.mean(0)
+            self._std = (some - self._mean).std()  # one scale: dimensions that say little stay small
 
     def __call__(self, step: int, micro: int = 0) -> Batch:
         """Make the batch of an optimiser step (from 0) and one of its accumulated parts."""
@@ -121,9 +122,15 @@ class BatchMaker:
         longest = max(1, min(room, whole))
         shortest = min(longest, SHORTEST_CUT_STEPS)
         # half of the cuts fill what they can, the others leave room for a change of scene
-        steps = longest if not self.recipe.sampling.join or rng.random() < 0.5 else int(rng.integers(shortest, longest + 1))
+        steps = (
+            longest
+            if not self.recipe.sampling.join or rng.random() < 0.5
+            else int(rng.integers(shortest, longest + 1))
+        )
         start = int(rng.integers(0, len(mels) - steps * FRAMES_PER_STEP + 1))
-        fbank[at * FRAMES_PER_STEP : (at + steps) * FRAMES_PER_STEP] = mels[start : start + steps * FRAMES_PER_STEP]
+        fbank[at * FRAMES_PER_STEP : (at + steps) * FRAMES_PER_STEP] = mels[
+            start : start + steps * FRAMES_PER_STEP
+        ]
 
         corpus = self.corpus
         first, last = corpus.offsets[clip], corpus.offsets[clip + 1]
@@ -135,7 +142,7 @@ class BatchMaker:
         known = list(corpus.clips[clip].known)
         if known:
             sounding = np.flatnonzero(audible_steps(mels, start, steps))
-            targets[np.ix_(at + sounding, known)] = 1
+            targets[(at + sounding)[:, None], known] = 1
         if vectors is not None:
             assert corpus.embeddings is not None
             rows = corpus.embeddings[first:last].astype(np.float32)
@@ -148,8 +155,8 @@ class BatchMaker:
 def sampling_weights(corpus: Corpus, indices: NDArray[np.int64], balance: float) -> NDArray[np.float64]:
     """Probability of each clip.
 
-    A clip counts as its rarest known class does: ``frequency ** -balance``. Clips about which nothing is known
-    count as a class of their own size, the commonest.
+    A clip counts as its rarest known class does: ``frequency ** -balance``. Clips about which nothing is
+    known count as a class of their own size, the commonest.
 
     Returns
     -------

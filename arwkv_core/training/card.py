@@ -13,13 +13,12 @@ def card_text(config: ModelConfig, corpus: Corpus) -> str:
     lines = [
         f"# {config.name}",
         "",
-        f"A-RWKV, {shape.depth} blocks of width {shape.width}, {shape.position} positions, "
+        f"A-RWKV, {shape.depth} blocks of width {shape.width}, {shape.position} positions.",
         f"{shape.classes} classes, {config.score_function} scores.",
         "",
         "## Training",
         "",
-        f"{len(corpus.split('train'))} clips, {config.training['steps']} steps, "
-        f"{config.training['hours_on_the_machine']} hours.",
+        f"{len(corpus.split('train'))} clips, {config.training['steps']} steps.",
     ]
     valid = config.metrics.get("valid")
     if isinstance(valid, dict):

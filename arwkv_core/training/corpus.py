@@ -103,12 +103,16 @@ class Corpus:
         """
         indices = [i for i, clip in enumerate(self.clips) if clip.split == name]
         if not indices:
-            raise ArwkvError(f"no clip of the split {name!r}; there are {sorted({c.split for c in self.clips})}")
+            raise ArwkvError(
+                f"no clip of the split {name!r}; there are {sorted({c.split for c in self.clips})}"
+            )
         return indices
 
     def teacher_frames(self, clip: int) -> NDArray[np.float32]:
         """Teacher's scores of a clip, ``(frames, classes)``."""
-        return self.teacher[self.offsets[clip] : self.offsets[clip + 1]].astype(np.float32) / 255
+        scores = self.teacher[self.offsets[clip] : self.offsets[clip + 1]].astype(np.float32)
+        scores /= 255
+        return scores
 
     def known_matrix(self, indices: list[int]) -> NDArray[np.bool_]:
         """What the sources state, ``(clips, classes)``."""
@@ -125,7 +129,9 @@ def _read_manifest(path: Path, labels: LabelSet) -> list[Clip]:
             reader = csv.DictReader(file)
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
             if missing:
-                raise ArwkvError(f"{path}: expected the columns {', '.join(COLUMNS)}; missing {', '.join(missing)}")
+                raise ArwkvError(
+                    f"{path}: expected the columns {', '.join(COLUMNS)}; missing {', '.join(missing)}"
+                )
             for row in reader:
                 names = [name for name in (row["known_labels"] or "").split(";") if name]
                 try:
@@ -133,7 +139,9 @@ def _read_manifest(path: Path, labels: LabelSet) -> list[Clip]:
                 except ArwkvError as error:
                     raise ArwkvError(f"{path}, line {reader.line_num}: {error}") from error
                 if row["split"] not in SPLITS:
-                    raise ArwkvError(f"{path}, line {reader.line_num}: split {row['split']!r}, expected {SPLITS}")
+                    raise ArwkvError(
+                        f"{path}, line {reader.line_num}: split {row['split']!r}, expected {SPLITS}"
+                    )
                 audio = path.parent / row["path"]
                 clips.append(
                     Clip(audio, row["split"], known, row.get("source") or "", row.get("source_file") or "")

@@ -61,7 +61,9 @@ def open_mel_store(paths: Sequence[Path], cache: str | Path, *, progress: bool =
     digest = hashlib.sha256(f"log-mel {_VERSION}".encode())
     for path in paths:
         status = path.stat()
-        digest.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        digest.update(
+            f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape")
+        )
     folder = Path(cache)
     base = folder / digest.hexdigest()[:16]
     data, index = base.with_suffix(".f16"), base.with_suffix(".json")
@@ -81,11 +83,11 @@ def _write(paths: Sequence[Path], data: Path, index: Path, progress: bool) -> No
                 frames = _log_mels(path)
                 file.write(frames.tobytes())
                 offsets.append(offsets[-1] + len(frames))
-        os.replace(partial, data)
+        partial.replace(data)
     finally:
         partial.unlink(missing_ok=True)
     partial.write_text(json.dumps(offsets))
-    os.replace(partial, index)
+    partial.replace(index)
 
 
 def _log_mels(path: Path) -> NDArray[np.float16]:

@@ -44,9 +44,9 @@ def _mix_beta(rng: np.random.Generator, batch: Batch, table: MixingTable) -> Bat
         mixed = [share * a + (1 - share) * b for a, b in ((batch.fbank, fbank), (batch.steps, steps))]
         clip_targets = share * batch.clips + (1 - share) * clips
         return replace(batch, fbank=mixed[0], steps=mixed[1], clips=clip_targets, pure=pure)
-    share = rng.beta(1.0, 1.0)
+    pasted = 1 - rng.beta(1.0, 1.0)
     _, frames, bins = batch.fbank.shape
-    side = (1 - share) ** 0.5
+    side = pasted**0.5
     top, left = int(rng.integers(0, frames)), int(rng.integers(0, bins))
     half_frames, half_bins = int(frames * side / 2), int(bins * side / 2)
     rows = slice(max(0, top - half_frames), min(frames, top + half_frames))

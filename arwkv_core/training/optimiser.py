@@ -19,8 +19,8 @@ NEWTON_SCHULZ_ROUNDS = 5
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is orthogonalised: every direction of a matrix learns at the same pace.
 
-    ``torch.optim.Muon`` does the same in bfloat16, which CPUs without bfloat16 arithmetic take a hundred times
-    longer for; here the iteration runs in float32, on all matrices of one shape at once.
+    ``torch.optim.Muon`` does the same in bfloat16, for which CPUs without bfloat16 arithmetic take a hundred
+    times longer; here the iteration runs in float32, on all matrices of one shape at once.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def orthogonalise(matrices: Tensor) -> Tensor:
 def make_optimisers(modules: nn.Module, table: OptimiserTable) -> list[torch.optim.Optimizer]:
     """Make the optimisers of a recipe.
 
-    Weights of linear layers and the patch embedding decay; vectors, shifts and low ranks don't. With ``muon``, the
-    linear layers inside the blocks go to Muon and the rest to AdamW.
+    Weights of linear layers and the patch embedding decay; vectors, shifts and low ranks don't. With
+    ``muon``, the linear layers inside the blocks go to Muon and the rest to AdamW.
     """
     matrices, decayed, others = [], [], []
     for name, parameter in modules.named_parameters():
@@ -101,7 +101,10 @@ def make_optimisers(modules: nn.Module, table: OptimiserTable) -> list[torch.opt
             decayed.append(parameter)
         else:
             others.append(parameter)
-    groups = [{"params": decayed, "weight_decay": table.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = [
+        {"params": decayed, "weight_decay": table.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
     beta1, beta2 = table.betas
     optimisers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(groups, lr=table.rate, betas=(beta1, beta2), foreach=True)

@@ -23,8 +23,8 @@ BATCH_STEPS = 512
 def clip_scores(network: ARWKV, recipe: Recipe, mels: MelStore, clips: Sequence[int]) -> NDArray[np.float32]:
     """Score clips, each as one input: the mean over its steps.
 
-    Clips of one length share a batch. As in `Tagger`, a clip is padded with zeros before normalisation, to whole steps
-    or, with absolute positions, to the network's window, which also cuts longer ones.
+    Clips of one length share a batch. As in `Tagger`, a clip is padded with zeros before normalisation, to
+    whole steps or, with absolute positions, to the network's window, which also cuts longer ones.
 
     Returns
     -------
@@ -46,8 +46,8 @@ def clip_scores(network: ARWKV, recipe: Recipe, mels: MelStore, clips: Sequence[
             chosen = rows[start : start + size]
             fbank = np.zeros((len(chosen), length, mels.frames.shape[1]), np.float32)
             for place, row in enumerate(chosen):
-                clip = mels[clips[row]][:length]
-                fbank[place, : len(clip)] = clip
+                frames = mels[clips[row]][:length]
+                fbank[place, : len(frames)] = frames
             x = (torch.from_numpy(fbank).to(device)[:, None] - recipe.data.mean) / recipe.data.std
             logits = network.step_logits(x)[:, :steps].float()
             scores = logits.softmax(-1) if recipe.loss.kind == "softmax" else logits.sigmoid()

@@ -1,4 +1,4 @@
-"""A training recipe: what ``arwkv train CONFIG.toml`` reads, with a default for every number that has a good one."""
+"""A training recipe: what ``arwkv train RECIPE.toml`` reads, with a default wherever there is a good one."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class NetworkTable:
     position: Position = "frequency"
     frames: int = MODEL_FRAMES
     drop_path: float = 0.0
+    whiten: bool = True
+    """Start the patch embedding from the principal components of the training data."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class AugmentationTable:
 
 @dataclass(frozen=True)
 class LossTable:
-    """``[loss]``: ``sigmoid`` is binary cross-entropy, ``softmax`` cross-entropy on targets scaled to sum 1."""
+    """``[loss]``: ``sigmoid`` is binary cross-entropy; ``softmax`` scales the targets to sum 1."""
 
     kind: Literal["sigmoid", "softmax"] = "sigmoid"
     step: float = 1.0

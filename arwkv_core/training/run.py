@@ -9,7 +9,7 @@ from arwkv_core.errors import ConfigError
 from .corpus import Corpus
 from .mel_store import open_mel_store
 from .recipe import Recipe
-from .trainer import Trainer
+from .trainer import CHECKPOINT_SECONDS, Trainer
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -27,7 +27,9 @@ def find_recipe(name_or_path: str | Path) -> Path:
         return path
     bundled = {recipe.stem: recipe for recipe in RECIPES.glob("*.toml")}
     if str(name_or_path) not in bundled:
-        raise ConfigError(f"{name_or_path}: no such file, nor a bundled recipe ({', '.join(sorted(bundled))})")
+        raise ConfigError(
+            f"{name_or_path}: no such file, nor a bundled recipe ({', '.join(sorted(bundled))})"
+        )
     return bundled[str(name_or_path)]
 
 
@@ -39,6 +41,7 @@ def train(
     cache: str | Path | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
     progress: bool = True,
 ) -> Path:
     """Train a model; what ``arwkv train`` runs.
@@ -52,10 +55,12 @@ def train(
     data : str or Path, optional
         Folder of the corpus; by default that of the recipe.
     cache : str or Path, optional
-        Folder for decoded log-mels (float16, 92 MB an hour of audio); by default ``cache`` in the output folder.
+        Folder for decoded log-mels (float16, 92 MB an hour); by default ``cache`` in the output folder.
     device : str
     overwrite : bool
         Start anew where the folder holds a run.
+    checkpoint_seconds : float
+        A kill loses at most about so much work.
     progress : bool
         Show bars on stderr.
 
@@ -82,4 +87,13 @@ def train(
     mels = open_mel_store(
         [clip.path for clip in corpus.clips], cache or Path(output) / "cache", progress=progress
     )
-    return Trainer(plan, corpus, mels, output, device=device, overwrite=overwrite).run(progress=progress)
+    trainer = Trainer(
+        plan,
+        corpus,
+        mels,
+        output,
+        device=device,
+        overwrite=overwrite,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    return trainer.run(progress=progress)

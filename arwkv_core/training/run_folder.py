@@ -11,8 +11,14 @@ import torch
 
 from arwkv_core.errors import ArwkvError
 
+try:
+    import fcntl
+except ImportError:  # Windows, where two runs in one folder stay the user's to avoid
+    fcntl = None  # type: ignore[assignment]
+
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
+LOCK = "lock"
 
 
 class RunFolder:
@@ -30,25 +36,45 @@ class RunFolder:
     Raises
     ------
     ArwkvError
-        If the folder's checkpoint belongs to another recipe or corpus.
+        If the folder's checkpoint belongs to another recipe or corpus, or another process trains there.
     """
 
     def __init__(self, folder: str | Path, fingerprint: str, *, overwrite: bool = False) -> None:
         self.path = Path(folder)
         self.fingerprint = fingerprint
         self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.path / LOCK).open("w")  # held until the process ends, however it ends
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise ArwkvError(
+                    f"{self.path}: another process trains there; wait for it, or take another --output"
+                ) from error
         if overwrite:
             for name in (CHECKPOINT, LOG):
                 (self.path / name).unlink(missing_ok=True)
-        self.state = self._load()
+        try:
+            self.state = self._load()
+        except ArwkvError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let other processes train in the folder."""
+        self._lock.close()
 
     def _load(self) -> dict[str, Any] | None:
         path = self.path / CHECKPOINT
         if not path.exists():
             (self.path / LOG).unlink(missing_ok=True)  # of a run that never reached a checkpoint
             return None
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        if state["fingerprint"] != self.fingerprint:
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            found = state["fingerprint"]
+        except Exception as error:  # torch has many ways to say that a file is damaged
+            raise ArwkvError(f"{path}: not a checkpoint of a run; --overwrite starts anew") from error
+        if found != self.fingerprint:
             raise ArwkvError(
                 f"{path}: belongs to another recipe or corpus: name another folder with --output, "
                 "or start anew with --overwrite"
@@ -64,7 +90,7 @@ class RunFolder:
             torch.save({**state, "fingerprint": self.fingerprint}, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
 
     def log(self, entry: dict[str, Any]) -> None:
         """Append a line to the log."""
@@ -86,4 +112,4 @@ class RunFolder:
                 kept.append(line + "\n")
         partial = path.with_suffix(".part")
         partial.write_text("".join(kept), encoding="utf-8")
-        os.replace(partial, path)
+        partial.replace(path)

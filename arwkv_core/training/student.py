@@ -12,7 +12,6 @@ from arwkv_core.model import ARWKV, Architecture
 from .batches import Batch
 from .recipe import Recipe
 
-
 PRIOR_NORM = 8.0
 """Length of the last norm's bias at the start: the longer, the less the level sways with the input."""
 
@@ -39,8 +38,8 @@ class Student(nn.Module):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Loss terms by name, weighted as the recipe says; their sum is to be minimised.
 
-        The sigmoid losses are summed over the classes, so that a step that is wrong about one class of 521 costs
-        as much as it would among ten.
+        The sigmoid losses are summed over the classes, so that a step that is wrong about one class of 521
+        costs as much as it would among ten.
         """
         table = self.recipe.loss
         device = self.network.pos_embed.device
@@ -77,9 +76,9 @@ class Student(nn.Module):
 def set_prior_(network: ARWKV, frequency: np.ndarray) -> None:
     """Let an untrained network say of every class what a clip unseen would have it say.
 
-    A head without a bias can only take its level from the last norm's: that is set to one vector, and every row of
-    the head gets the share of it that makes the logit of its class's frequency (as Lin et al., 2017, do with a bias).
-    Without this, hundreds of steps are spent on learning that most classes are absent.
+    A head without a bias can only take its level from the last norm's: that is set to one vector, and every
+    row of the head gets the share of it that makes the logit of its class's frequency (as Lin et al., 2017,
+    do with a bias). Without this, hundreds of steps are spent on learning that most classes are absent.
 
     Parameters
     ----------
@@ -96,7 +95,7 @@ def set_prior_(network: ARWKV, frequency: np.ndarray) -> None:
 
 
 class RunningMean:
-    """Exponential mean of a module's parameters; early on it forgets faster, so that it starts at the weights.
+    """Exponential mean of a module's parameters; early on it forgets faster, so it starts at the weights.
 
     Parameters
     ----------

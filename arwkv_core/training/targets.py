@@ -1,4 +1,4 @@
-"""What the network should say at every 160 ms of a clip: the teacher's opinion, corrected by what is known."""
+"""What the network should say at every 160 ms: the teacher's opinion, corrected by what is known."""
 
 from __future__ import annotations
 
@@ -69,4 +69,5 @@ def audible_steps(mels: NDArray[np.float16], start_frame: int, steps: int) -> ND
     loud = level >= np.percentile(level, LOUD_PERCENTILE) - AUDIBLE_DB
     cut = loud[start_frame : start_frame + steps * FRAMES_PER_STEP]
     cut = np.pad(cut, (0, steps * FRAMES_PER_STEP - len(cut)))
-    return cut.reshape(steps, FRAMES_PER_STEP).any(1)
+    sounding: NDArray[np.bool_] = np.any(cut.reshape(steps, FRAMES_PER_STEP), axis=1)
+    return sounding

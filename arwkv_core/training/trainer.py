@@ -23,6 +23,7 @@ from arwkv_core.evaluate import Evaluation, evaluate_scores
 from arwkv_core.model import ARWKV
 from arwkv_core.model_config import ModelConfig
 from arwkv_core.prefetch import prefetch
+from arwkv_core.toml_writer import TomlValue
 
 from .batches import BatchMaker
 from .card import card_text
@@ -33,10 +34,12 @@ from .predict import clip_scores
 from .recipe import Recipe
 from .run_folder import RunFolder
 from .student import RunningMean, Student, set_prior_
+from .whitening import whiten_embedding_
 
 LOG_EVERY_STEPS = 20
 CHECKPOINT_SECONDS = 180
 BATCHES_AHEAD = 4
+WHITENING_BATCHES = 12
 
 
 class Trainer:
@@ -78,11 +81,17 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         width = corpus.embeddings.shape[1] if corpus.embeddings is not None and recipe.loss.embedding else 0
         self.student = Student(recipe, len(corpus.labels), width).to(self.device)
+        self.batches = BatchMaker(recipe, corpus, mels)
+        if recipe.network.whiten:
+            some = (self.batches(step).fbank for step in range(WHITENING_BATCHES))
+            whiten_embedding_(self.student.network, some, recipe.seed)
         if recipe.loss.kind == "sigmoid":
             set_prior_(self.student.network, target_frequency(corpus))
         self.optimisers = make_optimisers(self.student, recipe.optimiser)
         self.mean = RunningMean(self.student.network, recipe.optimiser.ema)
         self.step = 0
+        self._updating = False
+        self._random = torch.get_rng_state()
         self.seconds = 0.0
         self.best = -math.inf
         self.best_weights = {name: value.clone() for name, value in self.mean.weights.items()}
@@ -91,7 +100,7 @@ class Trainer:
             self._restore(self.folder.state)
 
     def run(self, *, progress: bool = True) -> Path:
-        """Train to the end and write the model folder.
+        """Train to the end, write the model folder, and let go of the run's folder.
 
         Returns
         -------
@@ -105,12 +114,19 @@ class Trainer:
         KeyboardInterrupt
             After a checkpoint was written.
         """
+        with contextlib.closing(self.folder):
+            self._train(progress)
+            return self._export()
+
+    def _train(self, progress: bool) -> None:
         steps = self.recipe.optimiser.steps
-        batches = BatchMaker(self.recipe, self.corpus, self.mels)
         bar = tqdm(total=steps, initial=self.step, desc=self.recipe.name, unit="step", disable=not progress)
         saved = time.monotonic()
         shown: dict[str, list[float]] = {}
-        with contextlib.closing(prefetch(batches.stream(self.step, steps), BATCHES_AHEAD)) as stream, bar:
+        with (
+            contextlib.closing(prefetch(self.batches.stream(self.step, steps), BATCHES_AHEAD)) as stream,
+            bar,
+        ):
             try:
                 while self.step < steps:
                     started = time.monotonic()
@@ -121,7 +137,9 @@ class Trainer:
                     if self.step % LOG_EVERY_STEPS == 0 or self.step == steps:
                         means = {name: round(float(np.mean(values)), 4) for name, values in shown.items()}
                         self.folder.log({"step": self.step, "seconds": round(self.seconds, 1), **means})
-                        bar.set_postfix({"loss": means["loss"], self.recipe.validation.metric: f"{self.best:.3f}"})
+                        bar.set_postfix(
+                            {"loss": means["loss"], self.recipe.validation.metric: f"{self.best:.3f}"}
+                        )
                         shown.clear()
                     if self.step % self.recipe.validation.every_steps == 0 or self.step == steps:
                         self._validate()
@@ -129,20 +147,22 @@ class Trainer:
                         self._save()
                         saved = time.monotonic()
             except KeyboardInterrupt:
-                self._save()
+                if not self._updating:  # else half of the weights are a step ahead
+                    torch.set_rng_state(self._random)  # the step is undone
+                    self._save()
                 raise
-        return self._export()
 
     def _train_step(self, stream: Any) -> dict[str, float]:
         table = self.recipe.optimiser
         factor = set_rates(self.optimisers, self.step, table)
+        self._random = torch.get_rng_state()
         sums: dict[str, float] = {"loss": 0.0}
         self.student.train()
         for _ in range(table.accumulate):
             with autocast(self.device, table.precision):
                 terms = self.student.losses(next(stream))
             loss = torch.stack(list(terms.values())).sum() / table.accumulate
-            loss.backward()
+            torch.autograd.backward(loss)
             for name, term in terms.items():
                 value = float(term.detach()) / table.accumulate
                 sums["loss"] += value
@@ -153,18 +173,22 @@ class Trainer:
                 "the last checkpoint is kept"
             )
         norm = torch.nn.utils.clip_grad_norm_(self.student.parameters(), table.clip_norm)
+        self._updating = True
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         self.mean.update(self.student.network, self.step)
         self.step += 1
+        self._updating = False
         return {**sums, "gradient": float(norm), "rate": table.rate * factor}
 
     def _validate(self) -> None:
         table = self.recipe.validation
         clips = self.corpus.split("valid")
         if table.clips:
-            clips = [clips[i] for i in np.linspace(0, len(clips) - 1, min(table.clips, len(clips))).astype(int)]
+            clips = [
+                clips[i] for i in np.linspace(0, len(clips) - 1, min(table.clips, len(clips))).astype(int)
+            ]
         scores = clip_scores(self._averaged(), self.recipe, self.mels, clips)
         result = evaluate_scores(scores, self.corpus, clips, self.recipe.name, "valid")
         numbers = _numbers(result)
@@ -206,7 +230,7 @@ class Trainer:
     def _export(self) -> Path:
         network = ARWKV(self.student.network.arch)
         network.load_state_dict(self.best_weights if self.best > -math.inf else self.mean.weights)
-        training = {
+        training: dict[str, TomlValue] = {
             "recipe": self.recipe.name,
             "clips": len(self.corpus.split("train")),
             "steps": self.step,
@@ -245,7 +269,9 @@ def bfloat16_is_fast(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":
         return False
-    probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    probes = (
+        getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
     return any(probe() for probe in probes if probe is not None)
 
 
