@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from arwkv_cli.exit_codes import ExitCode
-from arwkv_core.errors import ArwkvError, UsageError
+from arwkv_core.errors import ArwkvError, ModelNotFound, UsageError
 
 _SURROUNDINGS = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS}
 """OSErrors that are never a bug of ours: the disk is full, or we may not write there."""
@@ -62,7 +62,7 @@ class CommandGroup(TyperGroup):
 def _verdict(error: ArwkvError | KeyboardInterrupt | OSError) -> tuple[str, ExitCode]:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", ExitCode.INTERRUPTED
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError | ModelNotFound):
         return f"error: {error}", ExitCode.USAGE
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""

