@@ -2,8 +2,8 @@
 
     python benchmarks/training_trials.py CORPUS --cache FOLDER [--steps 120]
 
-CORPUS is a folder as docs/training.md describes it, with teacher_embeddings.npy. Prints a line a trial: the step
-loss (binary cross-entropy summed over the classes), a mean over the last 20 steps, and the seconds a step.
+CORPUS is a folder as docs/training.md describes it, with teacher_embeddings.npy. Prints a line a trial: the
+step loss (binary cross-entropy summed over the classes), a mean over the last 20 steps, and the seconds a step.
 """
 
 import argparse
