@@ -207,7 +207,7 @@ class Recipe:
     def stage(self, step: int) -> int:
         """Index of the sampling stage that optimiser step ``step`` (from 0) belongs to."""
         done = step / self.optimiser.steps
-        return next(i for i, until in enumerate(self.sampling.until) if done < until)
+        return sum(done >= until for until in self.sampling.until[:-1])
 
 
 def _fill(kind: type, table: dict[str, Any], prefix: str) -> Any:
