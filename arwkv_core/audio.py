@@ -16,7 +16,7 @@ import numpy as np
 
 from arwkv_core.audio_source import AudioSource
 from arwkv_core.constants import SAMPLE_RATE
-from arwkv_core.decode import decode, open_decoder
+from arwkv_core.decode import open_decoder
 from arwkv_core.decoder import Block
 from arwkv_core.errors import AudioError, UsageError
 from arwkv_core.resample import Resampler
@@ -163,11 +163,11 @@ class AudioStream:
         elif chunk is not None and chunk.truncated and chunk.available and self.header_seconds:
             # Decoders shorten the header's promise to what is there; the user should see what was promised.
             self.header_seconds *= (chunk.promised or 0) / chunk.available
-        self._decoded = decode(decoder)
+        self._decoded = decoder.blocks()
         first = next(self._decoded, None)
         if first is None:
-            why = f": {decoder.stopped_early}" if decoder.stopped_early else ""
-            raise AudioError(f"{name}: holds no audio: expected at least one sample, found none{why}")
+            found = "; ".join(["found none", *decoder.warnings])
+            raise AudioError(f"{name}: holds no audio: expected at least one sample, {found}")
         self._blocks = self._regular(self._resampled(first))
 
     def __enter__(self) -> AudioStream:
@@ -213,8 +213,9 @@ class AudioStream:
             mono = self._mono(block)
             most = MOST_PUSH_SECONDS * block.sample_rate
             for start in range(0, len(mono), most):
-                yield resampler.push(mono[start : start + most])
-            self.decoded_seconds = before + resampler.taken / resampler.source_rate
+                ready = resampler.push(mono[start : start + most])
+                self.decoded_seconds = before + resampler.taken / resampler.source_rate
+                yield ready
             block = next(self._decoded, None)
         yield resampler.flush()
         self._account()

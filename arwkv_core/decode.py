@@ -1,24 +1,26 @@
-"""Which decoder reads a file, and which takes over where it stops.
+"""Which decoder reads a file.
 
 Each format goes first to the library that copes best with damaged and mislabelled files of that format:
 
-- libsndfile: uncompressed formats, at any sample type, and Ogg (the reference decoders of Vorbis and Opus);
-- FFmpeg: the rest. Of mp3 and flac, too: libsndfile believes their headers about the length, gives up at
-  the first damage, and lets its mp3 decoder print to stderr.
+- libsndfile: uncompressed formats, at any sample type, and whole Ogg files (the reference decoders of Vorbis
+  and Opus);
+- FFmpeg: the rest. Of Ogg files the damaged and the joined ones, through which libsndfile loses its way; and
+  all of mp3 and flac, where it believes the header about the length, gives up at the first damage, and lets
+  its mp3 decoder print to stderr.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable
 
 from arwkv_core.audio_source import AudioSource
-from arwkv_core.decoder import Block, DecodeError, Decoder, NoAudioTrack
+from arwkv_core.decoder import DecodeError, Decoder, NoAudioTrack
 from arwkv_core.errors import AudioError
+from arwkv_core.ogg_pages import inspect_ogg
 from arwkv_core.sound_chunk import SoundChunk
 
-_SOUNDFILE_FIRST = tuple(b"RIFF RIFX RF64 riff FORM OggS caff .snd dns. NIST Crea".split())
-"""First bytes of wav (three kinds), w64, aiff, Ogg, caf, au (two kinds), NIST sphere and voc."""
+_SOUNDFILE_FIRST = tuple(b"RIFF RIFX RF64 riff FORM caff .snd dns. NIST Crea".split())
+"""First bytes of wav (three kinds), w64, aiff, caf, au (two kinds), NIST sphere and voc."""
 
 
 def open_decoder(source: AudioSource, chunk: SoundChunk | None) -> Decoder:
@@ -35,57 +37,24 @@ def open_decoder(source: AudioSource, chunk: SoundChunk | None) -> Decoder:
     AudioError
         If none does; names the file, the reasons and what may help.
     """
+    order, warnings = _plan(source, chunk)
     reasons: list[str] = []
-    for opener in _order(source, chunk):
+    for opener in order:
         try:
-            return opener()
+            decoder = opener()
         except NoAudioTrack as error:
             raise AudioError(f"{source.name}: {error}") from error
         except DecodeError as error:
             reasons.append(str(error))
+        else:
+            decoder.warnings += warnings
+            return decoder
     raise AudioError(f"{source.name}: can't be read as sound: {_advice(source)} ({'; '.join(reasons)})")
 
 
-def decode(decoder: Decoder) -> Generator[Block, None, None]:
-    """Give all blocks of a recording; if libsndfile stops before its end, FFmpeg goes on from there.
+def _plan(source: AudioSource, chunk: SoundChunk | None) -> tuple[list[Callable[[], Decoder]], list[str]]:
+    """Openers in the order of trying, and what is known to be wrong before any is tried."""
 
-    Warnings of the second decoder are added to those of `decoder`.
-    """
-    given = 0
-    for block in decoder.blocks():
-        given += len(block.samples)
-        yield block
-    if decoder.stopped_early is None:
-        return
-    rest = 0
-    for block in _rest(decoder, given):
-        rest += len(block.samples)
-        yield block
-    if not rest:
-        decoder.warnings.append(f"damaged or truncated: {decoder.stopped_early}")
-
-
-def _rest(decoder: Decoder, skip: int) -> Generator[Block, None, None]:
-    """What FFmpeg reads of the same file beyond the first `skip` frames."""
-    from arwkv_core.decode_pyav import PyavDecoder
-
-    try:
-        second = PyavDecoder(decoder.source)
-    except DecodeError:
-        return
-    with closing(second):
-        if (second.sample_rate, second.channels) != (decoder.sample_rate, decoder.channels):
-            return  # frames of another rate can't be counted off
-        for block in second.blocks():
-            fresh = block.samples[skip:]
-            skip -= len(block.samples) - len(fresh)
-            if len(fresh):
-                yield Block(block.sample_rate, fresh)
-        decoder.warnings += second.warnings
-        decoder.filled_frames += second.filled_frames
-
-
-def _order(source: AudioSource, chunk: SoundChunk | None) -> list[Callable[[], Decoder]]:
     def soundfile() -> Decoder:
         from arwkv_core.decode_soundfile import SoundfileDecoder
 
@@ -102,10 +71,23 @@ def _order(source: AudioSource, chunk: SoundChunk | None) -> list[Callable[[], D
         return pyav({0: b"RIFF", chunk.size_field: bytes(4)})
 
     if chunk is not None and chunk.promised is None and chunk.size_field and source.head[:4] != b"RIFX":
-        return [pyav_to_the_end, soundfile]  # libsndfile would stop after 4 GiB, or at once
+        return [pyav_to_the_end, soundfile], []  # libsndfile would stop after 4 GiB, or at once
     if source.head.startswith(_SOUNDFILE_FIRST):
-        return [soundfile, pyav]
-    return [pyav, soundfile]
+        return [soundfile, pyav], []
+    if source.head.startswith(b"OggS"):
+        try:
+            pages = inspect_ogg(source.file)
+        except OSError:
+            return [pyav, soundfile], []  # they will meet the same error, and tell where
+        warnings = []
+        if pages.damaged:
+            places = "1 place" if pages.damaged == 1 else f"{pages.damaged} places"
+            warnings.append(f"Ogg pages are damaged or missing in {places}")
+        if not pages.ended:
+            warnings.append("its last Ogg page is missing: truncated, or still being written")
+        whole = pages.streams == 1 and not pages.damaged
+        return [soundfile, pyav] if whole else [pyav, soundfile], warnings
+    return [pyav, soundfile], []
 
 
 def _advice(source: AudioSource) -> str:

@@ -10,17 +10,12 @@ import soundfile
 
 from arwkv_core.audio_source import AudioSource
 from arwkv_core.decoder import MOST_BLOCK_FRAMES, MOST_BLOCK_VALUES, Block, DecodeError, Decoder
-from arwkv_core.ogg_page import ends_with_last_page
 
 _UNKNOWN_FRAMES = 1 << 60  # libsndfile says 2**63 - 1 where it doesn't know
 
 
 class SoundfileDecoder(Decoder):
-    """A file that libsndfile reads.
-
-    After the last block, `stopped_early` says why that may not be all: libsndfile met an error, or it left
-    bytes unread, as it does at the second of several Ogg streams in a file.
-    """
+    """A file that libsndfile reads."""
 
     def __init__(self, source: AudioSource) -> None:
         super().__init__(source)
@@ -35,33 +30,29 @@ class SoundfileDecoder(Decoder):
             raise DecodeError(_reason(error)) from error
         self.sample_rate = self._file.samplerate
         self.channels = self._file.channels
-        self.format: str = self._file.format
         frames = self._file.frames
         if frames < _UNKNOWN_FRAMES and self.sample_rate:
             self.header_seconds = frames / self.sample_rate
-        self.header_is_exact = self.format != "OGG"
+        self.header_is_exact = self._file.format != "OGG"
 
     def blocks(self) -> Generator[Block, None, None]:
         """Give the samples, in blocks of at least one frame."""
         # Blocks are small: libsndfile has crashed on single huge reads of Ogg files.
         size = max(1, min(MOST_BLOCK_FRAMES, MOST_BLOCK_VALUES // self.channels))
+        given = 0
         while True:
             try:
                 block = self._file.read(size, dtype="float32", always_2d=True)
             except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-                self.stopped_early = _reason(error)
-                return
+                self._guard.error = self._guard.error or error
+                break
             if not len(block):
                 break
+            given += len(block)
             yield Block(self.sample_rate, block)
         if self._guard.error is not None:
-            self.stopped_early = str(self._guard.error)
-        elif self.format == "OGG":
-            reached = self._guard.reached if self._fd is None else os.lseek(self._fd, 0, os.SEEK_CUR)
-            if reached < self.source.size:
-                self.stopped_early = f"{self.source.size - reached} bytes at the end can't be read"
-            if not ends_with_last_page(self.source.file, self.source.size):
-                self.warnings.append("its last Ogg page is missing: truncated, or still being written")
+            at = f"after {given / self.sample_rate:.2f} s"
+            self.warnings.append(f"can't be read {at}: {_reason(self._guard.error)}")
 
     def close(self) -> None:
         """Let go of the decoder, not of its source."""
@@ -73,8 +64,7 @@ class _GuardedFile:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.error: BaseException | None = None
-        self.reached = 0
+        self.error: Exception | None = None
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return int(self._try(0, self._file.seek, offset, whence))
@@ -83,9 +73,7 @@ class _GuardedFile:
         return int(self._try(0, self._file.tell))
 
     def read(self, size: int = -1) -> bytes:
-        data: bytes = self._try(b"", self._file.read, size)
-        self.reached = max(self.reached, self.tell())
-        return data
+        return bytes(self._try(b"", self._file.read, size))
 
     def _try(self, otherwise: Any, call: Any, *arguments: Any) -> Any:
         try:
@@ -96,6 +84,8 @@ class _GuardedFile:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
     # "Error opening <object>: Format not recognised." -> "format not recognised"
     text = str(getattr(error, "error_string", None) or error).strip().rstrip(".")
     return "libsndfile: " + text[:1].lower() + text[1:]

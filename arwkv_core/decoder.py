@@ -49,8 +49,6 @@ class Decoder(ABC):
         True where `header_seconds` comes from the bit rate or from other tracks.
     filled_frames : int
         Frames of silence given in place of lost sound.
-    stopped_early : str or None
-        After the last block: why there may be more that another decoder can read.
     warnings : list of str
         What was wrong, without the file's name.
     """
@@ -63,7 +61,6 @@ class Decoder(ABC):
         self.header_is_exact = False
         self.header_is_estimate = False
         self.filled_frames = 0
-        self.stopped_early: str | None = None
         self.warnings: list[str] = []
 
     @abstractmethod

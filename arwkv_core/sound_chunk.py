@@ -117,7 +117,7 @@ def find_sound_chunk(file: BinaryIO, size: int) -> SoundChunk | None:
 
 def _judge(file: BinaryIO, size: int, start: int, promised: int, size_field: int) -> SoundChunk:
     rest = max(0, size - start)
-    if promised < 0 or (promised > rest and _is_placeholder(promised)):
+    if promised < 0 or promised == 0xFFFFFFFF or (promised > rest and _is_placeholder(promised)):
         return SoundChunk(start, None, rest, size_field)
     if promised == 0 and rest > 0 and not _is_chunk_name(file, start):
         return SoundChunk(start, None, rest, size_field)
