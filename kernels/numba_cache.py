@@ -38,7 +38,8 @@ def user_cache_directory() -> Path:
 
 
 def _fingerprint() -> str:
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
+    lanes = os.environ.get("ARWKV_VECTOR_LANES", "")  # the rest of what the sources ask the CPU about, numba keeps apart
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version} {lanes}".encode())
     for source in sorted(Path(__file__).parent.glob("numba_*.py")):
         digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()[:16]

@@ -7,7 +7,7 @@ from torch import Tensor
 from . import numba_backward, numba_forward
 from .numba_cache import Kernel, kernel
 from .numba_rows import BFLOAT16, FLOAT32, TENSOR_WORDS
-from .numba_vector import BLOCKS, N
+from .numba_vector import BLOCKS
 from .reference import Gradients
 from .threads import run_on_threads
 
@@ -50,7 +50,7 @@ def fill_forward(compiled: Kernel, inputs: list[Tensor], gate: Tensor, y: Tensor
     parts = parts_for(2 * chains, BLOCKS, threads)
     tasks = 2 * chains * parts
     states = torch.empty(2 * chains * numba_forward.STATE_FLOATS)
-    meeting = torch.empty(chains * tokens * N)
+    meeting = torch.empty(chains * tokens * numba_forward.MEETING_ROW)
     scratch = torch.empty(min(threads, tasks) * numba_forward.SCRATCH_FLOATS)
     p = np.zeros(numba_forward.WORDS, np.int64)
     p[numba_forward.TASKS] = tasks
@@ -84,7 +84,7 @@ def backward(
         gradients = [torch.empty(r.shape, dtype=inputs[0].dtype) for _ in range(6)]
         dgate = torch.empty(gate.shape)
     else:
-        gradients = [torch.zeros(parts * batch, *r.shape[1:]) for _ in range(6)]
+        gradients = [torch.empty(parts * batch, *r.shape[1:]) for _ in range(6)]
         dgate = torch.empty(parts * batch, *gate.shape[1:])
     fill_backward(compiled, inputs, gate.float().contiguous(), gradients, dgate, parts, threads)
     results = [*gradients, dgate]

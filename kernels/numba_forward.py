@@ -4,34 +4,41 @@ The state is kept as S[key, value]: SIMD runs over the values, so that no horizo
 depend on one another. S a of the next token is summed up in the sweep that updates S.
 
 The two directions meet in the middle: in the first phase each does its first half of the tokens and leaves its
-output in a buffer; in the second each finds there what the other left, and writes the fused result. So a
-direction is a task of its own, without a lock, and y is written once.
+output and the decays in a buffer; in the second each finds there what the other left, and writes the fused result. So
+a direction is a task of its own, without a lock, y is written once, and no decay is computed twice.
 """
 
 from numba import njit, types
 
-from .numba_rows import CHUNK, PLAIN, ROW, TENSOR_WORDS, A, B, D, K, R, V, copy, fetch, place, read, write
+from .numba_decay import decay
+from .numba_rows import CHUNK, FLOAT32, INLINE, TENSOR_WORDS, clear, copy, fetch, place, token_of, write
 from .numba_vector import (
     BLOCKS,
     VALUES,
     N,
     broadcast,
-    exp,
     load,
     load_scalar,
     multiply,
     multiply_add,
     splat,
     store,
-    take,
-    word,
     zero,
 )
+from .numba_words import take, word
 
 # Words of the parameter block.
 NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, PHASE, TOKENS, HEADS, PARTS, KIND, STATES, MEETING, GATE = range(12)
 TENSOR_R, TENSOR_W, TENSOR_K, TENSOR_V, TENSOR_A, TENSOR_B, TENSOR_Y = range(12, 12 + 7 * TENSOR_WORDS, TENSOR_WORDS)
 WORDS = 12 + 7 * TENSOR_WORDS
+
+# Offsets in the row of a token, in floats.
+R, D, K, B, A, V = range(0, 6 * N, N)
+ROW = 6 * N
+
+# Offsets in the row of a token in the buffer between the directions.
+Y, DECAY = 0, N
+MEETING_ROW = 2 * N
 
 STATE_FLOATS = N * N + N  # S in blocks [block, key, value], and S a for the coming token
 SCRATCH_FLOATS = (CHUNK + 1) * ROW + CHUNK * N  # rows, of which the last holds only a; outputs
@@ -39,25 +46,30 @@ SCRATCH_FLOATS = (CHUNK + 1) * ROW + CHUNK * N  # rows, of which the last holds 
 SIGNATURE = types.void(types.int64)
 
 
-@njit(**PLAIN)
-def gather(p, row, n, t, u, h, kind):  # type: ignore[no-untyped-def]
+@njit(**INLINE)
+def gather(p, row, n, t, u, h, kind, met):  # type: ignore[no-untyped-def]
     """Fill a row for token t, and the a of token u, which comes next, in the row behind it."""
+    if word(p, PHASE) == 0:
+        copy(place(p, TENSOR_W, n, t, h), row + 4 * D, kind)
+        for i in range(0, N, 2 * VALUES):
+            decay(row, D + i, D + i, V + i)  # the derivative is for the backward alone: v goes over it
+    else:
+        copy(met + 4 * DECAY, row + 4 * D, FLOAT32)
+    copy(place(p, TENSOR_V, n, t, h), row + 4 * V, kind)
     copy(place(p, TENSOR_R, n, t, h), row + 4 * R, kind)
     copy(place(p, TENSOR_K, n, t, h), row + 4 * K, kind)
     copy(place(p, TENSOR_B, n, t, h), row + 4 * B, kind)
-    copy(place(p, TENSOR_V, n, t, h), row + 4 * V, kind)
     copy(place(p, TENSOR_A, n, u, h), row + 4 * (ROW + A), kind)
-    w = place(p, TENSOR_W, n, t, h)
-    minus = splat(-1.0)
-    for i in range(0, N, VALUES):
-        store(row, D + i, exp(multiply(minus, exp(read(w, i, kind)))))
 
 
-@njit(**PLAIN)
-def fetch_token(p, n, t, h, kind):  # type: ignore[no-untyped-def]
+@njit(**INLINE)
+def fetch_token(p, n, t, h, kind, met):  # type: ignore[no-untyped-def]
     """Ask for a token's inputs ahead of their use."""
+    if word(p, PHASE) == 0:
+        fetch(place(p, TENSOR_W, n, t, h), kind)
+    else:
+        fetch(met + 4 * DECAY, FLOAT32)
     fetch(place(p, TENSOR_R, n, t, h), kind)
-    fetch(place(p, TENSOR_W, n, t, h), kind)
     fetch(place(p, TENSOR_K, n, t, h), kind)
     fetch(place(p, TENSOR_V, n, t, h), kind)
     fetch(place(p, TENSOR_A, n, t, h), kind)
@@ -81,7 +93,7 @@ def sweep(S, row, v, s, out):  # type: ignore[no-untyped-def]
     store(out, 0, y)
 
 
-@njit(**PLAIN)
+@njit(**INLINE)
 def run_task(p, scratch, task):  # type: ignore[no-untyped-def]
     """One phase of one direction of some of the value blocks of one head of one sequence."""
     tokens, heads, parts, kind = word(p, TOKENS), word(p, HEADS), word(p, PARTS), word(p, KIND)
@@ -92,7 +104,7 @@ def run_task(p, scratch, task):  # type: ignore[no-untyped-def]
     h = chain % heads
     n = chain // heads
     state = word(p, STATES) + (2 * chain + direction) * (4 * STATE_FLOATS)
-    meeting = word(p, MEETING) + chain * tokens * (4 * N)
+    meeting = word(p, MEETING) + chain * tokens * (4 * MEETING_ROW)
     first_block, last_block = BLOCKS * part // parts, BLOCKS * (part + 1) // parts
     low, high = first_block * VALUES, last_block * VALUES
     outputs = scratch + 4 * (CHUNK + 1) * ROW
@@ -100,18 +112,15 @@ def run_task(p, scratch, task):  # type: ignore[no-untyped-def]
     middle = tokens // 2 if direction == 0 else tokens - tokens // 2
     begin, end = (0, middle) if phase == 0 else (middle, tokens)
     if phase == 0:
-        for i in range(low * N, high * N, VALUES):
-            store(state, i, zero())
-        for i in range(low, high, VALUES):
-            store(state, N * N + i, zero())
+        clear(state + 4 * low * N, (high - low) * N)
+        clear(state + 4 * (N * N + low), high - low)
     for start in range(begin, end, CHUNK):
         length = min(CHUNK, end - start)
         for i in range(length):
-            t = start + i
-            u = min(t + 1, tokens - 1)  # after the last token nothing comes: any a will do
-            if direction == 1:
-                t, u = tokens - 1 - t, tokens - 1 - u
-            gather(p, scratch + 4 * i * ROW, n, t, u, h, kind)
+            t = token_of(start + i, direction, tokens)
+            # after the last token nothing comes: any a will do
+            u = token_of(min(start + i + 1, tokens - 1), direction, tokens)
+            gather(p, scratch + 4 * i * ROW, n, t, u, h, kind, meeting + 4 * t * MEETING_ROW)
         for block in range(first_block, last_block):
             v = block * VALUES
             S = state + 4 * v * N
@@ -119,15 +128,17 @@ def run_task(p, scratch, task):  # type: ignore[no-untyped-def]
             for i in range(length):
                 row = scratch + 4 * i * ROW
                 if block == first_block:
-                    t = min(start + CHUNK + i, tokens - 1)
-                    fetch_token(p, n, t if direction == 0 else tokens - 1 - t, h, kind)
+                    t = token_of(min(start + CHUNK + i, tokens - 1), direction, tokens)
+                    fetch_token(p, n, t, h, kind, meeting + 4 * t * MEETING_ROW)
                 sweep(S, row, row + 4 * (V + v), s, outputs + 4 * (i * N + v))
         for i in range(length):
-            t = start + i if direction == 0 else tokens - 1 - start - i
-            met = meeting + t * (4 * N)
+            t = token_of(start + i, direction, tokens)
+            met = meeting + 4 * t * MEETING_ROW
             if phase == 0:
                 for j in range(low, high, VALUES):
-                    store(met, j, load(outputs, i * N + j))
+                    store(met, Y + j, load(outputs, i * N + j))
+                if part == 0:
+                    copy(scratch + 4 * (i * ROW + D), met + 4 * DECAY, FLOAT32)
             else:
                 g = load_scalar(word(p, GATE), (n * tokens + t) * heads + h)
                 mine, other = splat(g), splat(1.0 - g)
@@ -135,7 +146,7 @@ def run_task(p, scratch, task):  # type: ignore[no-untyped-def]
                     mine, other = other, mine
                 y = place(p, TENSOR_Y, n, t, h)
                 for j in range(low, high, VALUES):
-                    fused = multiply_add(load(outputs, i * N + j), mine, multiply(load(met, j), other))
+                    fused = multiply_add(load(outputs, i * N + j), mine, multiply(load(met, Y + j), other))
                     write(y, j, fused, kind)
 
 

@@ -1,25 +1,21 @@
-"""Inputs of one chunk of tokens, gathered from strided tensors into float32 rows that stay in the first-level cache.
-
-A row holds, for one token and head, r, d, k, b, a and v at the offsets below, so that the sweeps read one stream whatever the
-strides and the dtype of the tensors are. The decay is computed here, once for all value blocks.
-"""
+"""Rows of tensors: N channels of one token and head, read and written whatever the strides and the dtype are."""
 
 from numba import njit
 
-from .numba_vector import VALUES, N, exp, load, load_bf16, multiply, prefetch, store, store_bf16, word, zero
+from .numba_bfloat16 import load_bfloat16, store_bfloat16
+from .numba_vector import VALUES, N, load, store, zero
+from .numba_words import prefetch, word
 
-CHUNK = 16  # tokens a chunk
-R, D, K, B, A, V = 0, N, 2 * N, 3 * N, 4 * N, 5 * N  # offsets in a row, in floats
-ROW = 6 * N
+CHUNK = 16  # tokens that are gathered, and in the backward computed again, at a time
 FLOAT32, BFLOAT16 = 0, 1  # kinds of tensors
 
 # A tensor is described by four words of the parameter block: address, and strides of batch, token, head in bytes.
 TENSOR_WORDS = 4
 
-PLAIN = {"nogil": True, "forceinline": True}
+INLINE = {"nogil": True, "forceinline": True}
 
 
-@njit(**PLAIN)
+@njit(**INLINE)
 def place(parameters, tensor, n, t, h):  # type: ignore[no-untyped-def]  # numba infers
     """Address of the row of sequence n, token t, head h."""
     return (
@@ -30,30 +26,47 @@ def place(parameters, tensor, n, t, h):  # type: ignore[no-untyped-def]  # numba
     )
 
 
-@njit(**PLAIN)
+@njit(**INLINE)
 def read(source, i, kind):  # type: ignore[no-untyped-def]
     """``VALUES`` channels from channel i on."""
-    return load_bf16(source, i) if kind == BFLOAT16 else load(source, i)
+    return load_bfloat16(source, i) if kind == BFLOAT16 else load(source, i)
 
 
-@njit(**PLAIN)
+@njit(**INLINE)
 def write(target, i, x, kind):  # type: ignore[no-untyped-def]
     """``VALUES`` channels from channel i on."""
     if kind == BFLOAT16:
-        store_bf16(target, i, x)
+        store_bfloat16(target, i, x)
     else:
         store(target, i, x)
 
 
-@njit(**PLAIN)
+@njit(**INLINE)
 def copy(source, target, kind):  # type: ignore[no-untyped-def]
-    """One row of N channels into float32."""
-    for i in range(0, N, VALUES):
-        store(target, i, read(source, i, kind))
+    """One row into float32."""
+    if kind == BFLOAT16:
+        for i in range(0, N, VALUES):
+            store(target, i, load_bfloat16(source, i))
+    else:
+        for i in range(0, N, VALUES):
+            store(target, i, load(source, i))
 
 
-@njit(**PLAIN)
+@njit(**INLINE)
 def fetch(source, kind):  # type: ignore[no-untyped-def]
-    """Ask for one row of N channels, 64 bytes a cache line."""
+    """Ask for one row, 64 bytes a cache line, ahead of its use: it lies too far from the one before for the CPU to guess."""
     for line in range(0, N * (2 if kind == BFLOAT16 else 4), 64):
         prefetch(source + line)
+
+
+@njit(**INLINE)
+def clear(address, floats):  # type: ignore[no-untyped-def]
+    """Set to 0."""
+    for i in range(0, floats, VALUES):
+        store(address, i, zero())
+
+
+@njit(**INLINE)
+def token_of(i, direction, tokens):  # type: ignore[no-untyped-def]
+    """Where the i-th token of a direction stands."""
+    return i if direction == 0 else tokens - 1 - i
