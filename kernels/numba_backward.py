@@ -4,7 +4,7 @@ For each head and direction: the states are run through once and kept every `CHU
 the first, the states of the chunk are computed again and the gradient G of the state is carried back over them.
 Nothing is ever divided by a decay.
 
-Per token, with S_before and S the states around it, g the direction's share of the gate, and G already holding g dy r^T::
+Per token, with S_before and S the states around it, g the direction's share of the gate, and g dy r^T already in G::
 
     dk = G v    db = G s    dd = sum of G * S_before over values    da = S_before ds    dv = k G    ds = b G
     dr = g rho with rho = S dy    dgate = r . (rho_forward - rho_backward)    dw = dd * (derivative of d by w)
@@ -16,7 +16,24 @@ from numba import njit, types
 from .numba_decay import decay
 from .numba_rows import CHUNK, FLOAT32, INLINE, TENSOR_WORDS, clear, copy, fetch, place, read, token_of, write
 from .numba_sums import load_fours, sum_lanes
-from .numba_sweeps import BLOCK_FLOATS, DY, GR, ROW, A, B, D, E, K, R, V, advance, enter, project, reduce, retreat
+from .numba_sweeps import (
+    BLOCK_FLOATS,
+    DY,
+    GR,
+    ROW,
+    A,
+    B,
+    D,
+    E,
+    K,
+    R,
+    V,
+    advance,
+    enter,
+    project,
+    reduce,
+    retreat,
+)
 from .numba_vector import (
     BLOCKS,
     VALUES,
@@ -34,7 +51,9 @@ from .numba_vector import (
 from .numba_words import take, word
 
 # Words of the parameter block.
-NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, SCRATCH_BYTES, BATCH, TOKENS, HEADS, PARTS, KIND, GATE, DGATE = range(12)
+NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, SCRATCH_BYTES, BATCH, TOKENS, HEADS, PARTS, KIND, GATE, DGATE = (
+    range(12)
+)
 TENSORS = range(12, 12 + 13 * TENSOR_WORDS, TENSOR_WORDS)
 TENSOR_DY, TENSOR_R, TENSOR_W, TENSOR_K, TENSOR_V, TENSOR_A, TENSOR_B = TENSORS[:7]
 TENSOR_DR, TENSOR_DW, TENSOR_DK, TENSOR_DV, TENSOR_DA, TENSOR_DB = TENSORS[7:]
@@ -68,7 +87,7 @@ SIGNATURE = types.void(types.int64)
 
 
 @njit(nogil=True)
-def gather(p, table, row, n, t, u, h):  # type: ignore[no-untyped-def]  # numba infers
+def gather(p, table, row, n, t, u, h):
     """What the states need: fill a row for token t, and the a of token u, which comes next, in the row behind it."""
     kind = word(p, KIND)
     copy(table + 4 * t * DECAYS * N, row + 4 * D, FLOAT32)
@@ -80,7 +99,7 @@ def gather(p, table, row, n, t, u, h):  # type: ignore[no-untyped-def]  # numba 
 
 
 @njit(nogil=True)
-def tabulate(p, table, n, h):  # type: ignore[no-untyped-def]
+def tabulate(p, table, n, h):
     """All decays of a head and their derivatives, which both directions need twice."""
     for t in range(word(p, TOKENS)):
         row = table + 4 * t * DECAYS * N
@@ -90,7 +109,7 @@ def tabulate(p, table, n, h):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def gather_more(p, row, n, t, h, g):  # type: ignore[no-untyped-def]
+def gather_more(p, row, n, t, h, g):
     """What the gradients need besides."""
     kind = word(p, KIND)
     copy(place(p, TENSOR_A, n, t, h), row + 4 * A, kind)
@@ -104,14 +123,14 @@ def gather_more(p, row, n, t, h, g):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def fetch_token(p, n, t, h, first, last):  # type: ignore[no-untyped-def]
+def fetch_token(p, n, t, h, first, last):
     """Ask for a token's rows of the tensors first..last."""
     for tensor in range(first, last + 1, TENSOR_WORDS):
         fetch(place(p, tensor, n, t, h), word(p, KIND))
 
 
 @njit(nogil=True)
-def keep_states(p, scratch, table, n, h, direction, first_block, last_block):  # type: ignore[no-untyped-def]
+def keep_states(p, scratch, table, n, h, direction, first_block, last_block):
     """Run the recurrence and keep the state before each chunk."""
     tokens = word(p, TOKENS)
     rows = scratch + 4 * ROWS
@@ -135,7 +154,7 @@ def keep_states(p, scratch, table, n, h, direction, first_block, last_block):  #
 
 
 @njit(nogil=True)
-def differentiate(scratch, kept, length, block, blocks):  # type: ignore[no-untyped-def]
+def differentiate(scratch, kept, length, block, blocks):
     """One chunk of one group of blocks: states again, then back over them."""
     state_bytes = 4 * GROUP * BLOCK_FLOATS
     s_bytes = 4 * GROUP * VALUES
@@ -175,7 +194,7 @@ def differentiate(scratch, kept, length, block, blocks):  # type: ignore[no-unty
 
 
 @njit(**INLINE)
-def settle(p, tensor, met, alone, first, n, t, h, i, x):  # type: ignore[no-untyped-def]
+def settle(p, tensor, met, alone, first, n, t, h, i, x):
     """Leave a gradient for the other direction, or join the two."""
     if alone:
         store(place(p, tensor, n, t, h), i, x)
@@ -186,9 +205,13 @@ def settle(p, tensor, met, alone, first, n, t, h, i, x):  # type: ignore[no-unty
 
 
 @njit(nogil=True)
-def settle_token(p, scratch, i, met, direction, n, t, h, g, dgate):  # type: ignore[no-untyped-def]
+def settle_token(p, scratch, i, met, direction, n, t, h, g, dgate):
     """The gradients of the chunk's i-th token, summed over the blocks, to where they belong."""
-    row, rho, quads = scratch + 4 * (ROWS + i * ROW), scratch + 4 * (RHO + i * N), scratch + 4 * (QUADS + i * N * 4)
+    row, rho, quads = (
+        scratch + 4 * (ROWS + i * ROW),
+        scratch + 4 * (RHO + i * N),
+        scratch + 4 * (QUADS + i * N * 4),
+    )
     alone, first = word(p, PARTS) > 1, direction == 0
     share = splat(g)
     total = zero()
@@ -212,7 +235,7 @@ def settle_token(p, scratch, i, met, direction, n, t, h, g, dgate):  # type: ign
 
 
 @njit(nogil=True)
-def run_direction(p, scratch, n, h, direction, first_block, last_block, out):  # type: ignore[no-untyped-def]
+def run_direction(p, scratch, n, h, direction, first_block, last_block, out):
     """One direction of some blocks of one head of sequence n; `out` is the sequence's place in the outputs."""
     tokens, heads = word(p, TOKENS), word(p, HEADS)
     chunks = (tokens + CHUNK - 1) // CHUNK
@@ -249,7 +272,7 @@ def run_direction(p, scratch, n, h, direction, first_block, last_block, out):  #
             settle_token(p, scratch, i, met, direction, out, t, h, g if direction == 0 else 1.0 - g, dgate)
 
 
-def backward_tasks(parameters):  # type: ignore[no-untyped-def]
+def backward_tasks(parameters):
     """Take tasks until there are none left; as many threads as like may do so at once.
 
     A task is a part of the directions and blocks of one head of one sequence. Where there is one part, it writes the

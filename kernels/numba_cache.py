@@ -1,8 +1,8 @@
 """Kernels compiled once per machine: numba's cache in the user's cache directory.
 
-Next to the sources, numba's own first choice, a cache often can't be written (site-packages of an administrator), and numba looks only
-at the file of the function itself to see whether it is stale. Here the directory's name holds a hash of all kernel sources and
-the versions below them. Numba's part of the name, the CPU and its features, comes on top.
+Next to the sources, numba's own first choice, a cache often can't be written (site-packages of an administrator), and
+numba looks only at the file of the function itself to see whether it is stale. Here the directory's name holds a hash
+of all kernel sources and the versions below them; the CPU and its features are told apart by numba.
 """
 
 import ctypes
@@ -21,6 +21,8 @@ from typing import Any
 import llvmlite
 import numba
 
+from .numba_vector import LANES_VARIABLE
+
 Kernel = Callable[[int], None]
 
 _lock = threading.Lock()
@@ -38,7 +40,7 @@ def user_cache_directory() -> Path:
 
 
 def _fingerprint() -> str:
-    lanes = os.environ.get("ARWKV_VECTOR_LANES", "")  # the rest of what the sources ask the CPU about, numba keeps apart
+    lanes = os.environ.get(LANES_VARIABLE, "")
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version} {lanes}".encode())
     for source in sorted(Path(__file__).parent.glob("numba_*.py")):
         digest.update(source.name.encode() + source.read_bytes())
@@ -64,19 +66,22 @@ def _unusable(directory: Path) -> str | None:
 
 @contextmanager
 def _numba_caching_in(directory: Path) -> Iterator[None]:
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(directory)
+    config: Any = numba.config  # its entries come from the environment
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(directory)
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
 
 
 def _compile_and_keep(function: Callable[[int], None], signature: Any, directory: Path) -> Any:
     with _numba_caching_in(directory):
         try:
             return numba.cfunc(signature, cache=True)(function)
-        except Exception:  # a damaged file raises whatever unpickling raises; an error of the compiler comes again
+        except (
+            Exception
+        ):  # a damaged file raises whatever unpickling raises; an error of the compiler comes again
             shutil.rmtree(directory, ignore_errors=True)
             return numba.cfunc(signature, cache=True)(function)
 
@@ -90,8 +95,8 @@ def _compile(function: Callable[[int], None], signature: Any) -> Any:
         except (OSError, RuntimeError) as error:  # a full disk, or no place that numba accepts
             reason = str(error)
     warnings.warn(
-        f"compiled kernels can't be kept in {directory} ({reason}): every start compiles them again, which takes seconds; "
-        "let NUMBA_CACHE_DIR name a directory that can be written",
+        f"compiled kernels can't be kept in {directory} ({reason}): every start compiles them again, which takes "
+        "seconds; let NUMBA_CACHE_DIR name a directory that can be written",
         RuntimeWarning,
         stacklevel=3,
     )

@@ -34,6 +34,11 @@ def parts_for(tasks: int, most: int, threads: int) -> int:
     return min(candidates, key=lambda parts: -(-tasks * parts // threads) * (1 / parts + 0.1))
 
 
+def prepare() -> None:
+    """Compile the forward kernel, or load it from the cache: raises what the compiler raises."""
+    kernel(numba_forward.forward_tasks, numba_forward.SIGNATURE)
+
+
 def forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
     """y ``(B, T, H, N)`` in the dtype of the inputs; see `arwkv_kernels.bi_wkv7`."""
     compiled = kernel(numba_forward.forward_tasks, numba_forward.SIGNATURE)
@@ -44,6 +49,7 @@ def forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, ga
 
 
 def fill_forward(compiled: Kernel, inputs: list[Tensor], gate: Tensor, y: Tensor) -> None:
+    """Run the forward kernel on ``r, w, k, v, a, b`` and a float32 gate into y."""
     batch, tokens, heads, _ = y.shape
     chains = batch * heads
     threads = torch.get_num_threads()
@@ -77,7 +83,7 @@ def backward(
     """The seven gradients in the dtype of the inputs."""
     compiled = kernel(numba_backward.backward_tasks, numba_backward.SIGNATURE)
     inputs = [_readable(x) for x in (dy, r, w, k, v, a, b)]
-    batch, tokens, heads, _ = r.shape
+    batch, _, heads, _ = r.shape
     threads = torch.get_num_threads()
     parts = parts_for(batch * heads, 2 * BLOCKS, threads)
     if parts == 1:
@@ -89,7 +95,7 @@ def backward(
     fill_backward(compiled, inputs, gate.float().contiguous(), gradients, dgate, parts, threads)
     results = [*gradients, dgate]
     if parts > 1:
-        results = [x.unflatten(0, (parts, batch)).sum(0) for x in results]
+        results = [x.view(parts, batch, *x.shape[1:]).sum(0) for x in results]
     dr, dw, dk, dv, da, db, dgate = (x.to(r.dtype) for x in results)
     return dr, dw, dk, dv, da, db, dgate
 

@@ -26,7 +26,9 @@ def _exp(builder: Any, x: Any) -> Any:
     # Taylor series to f**7, |f| < 0.35, in pairs so that the chain of operations is short
     square = builder.fmul(f, f)
     terms = [1.0, 1.0, 1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720, 1 / 5040]
-    pairs = [fused(builder, f, constant(terms[i + 1], _wide), constant(terms[i], _wide)) for i in range(0, 8, 2)]
+    pairs = [
+        fused(builder, f, constant(terms[i + 1], _wide), constant(terms[i], _wide)) for i in range(0, 8, 2)
+    ]
     low = fused(builder, square, pairs[1], pairs[0])
     high = fused(builder, square, pairs[3], pairs[2])
     p = fused(builder, builder.fmul(square, square), high, low)
@@ -60,5 +62,3 @@ def decay(typing: Any, address: Any, w: Any, d: Any, slope: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64, types.int64), emit
-
-

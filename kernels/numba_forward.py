@@ -1,7 +1,7 @@
 """Bi-WKV-7 forward.
 
-The state is kept as S[key, value]: SIMD runs over the values, so that no horizontal sum is needed, and blocks of values do not
-depend on one another. S a of the next token is summed up in the sweep that updates S.
+The state is kept as S[key, value]: SIMD runs over the values, so that no horizontal sum is needed, and blocks of
+values do not depend on one another. S a of the next token is summed up in the sweep that updates S.
 
 The two directions meet in the middle: in the first phase each does its first half of the tokens and leaves its
 output and the decays in a buffer; in the second each finds there what the other left, and writes the fused result. So
@@ -29,7 +29,9 @@ from .numba_words import take, word
 
 # Words of the parameter block.
 NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, PHASE, TOKENS, HEADS, PARTS, KIND, STATES, MEETING, GATE = range(12)
-TENSOR_R, TENSOR_W, TENSOR_K, TENSOR_V, TENSOR_A, TENSOR_B, TENSOR_Y = range(12, 12 + 7 * TENSOR_WORDS, TENSOR_WORDS)
+TENSOR_R, TENSOR_W, TENSOR_K, TENSOR_V, TENSOR_A, TENSOR_B, TENSOR_Y = range(
+    12, 12 + 7 * TENSOR_WORDS, TENSOR_WORDS
+)
 WORDS = 12 + 7 * TENSOR_WORDS
 
 # Offsets in the row of a token, in floats.
@@ -47,7 +49,7 @@ SIGNATURE = types.void(types.int64)
 
 
 @njit(**INLINE)
-def gather(p, row, n, t, u, h, kind, met):  # type: ignore[no-untyped-def]
+def gather(p, row, n, t, u, h, kind, met):
     """Fill a row for token t, and the a of token u, which comes next, in the row behind it."""
     if word(p, PHASE) == 0:
         copy(place(p, TENSOR_W, n, t, h), row + 4 * D, kind)
@@ -63,7 +65,7 @@ def gather(p, row, n, t, u, h, kind, met):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def fetch_token(p, n, t, h, kind, met):  # type: ignore[no-untyped-def]
+def fetch_token(p, n, t, h, kind, met):
     """Ask for a token's inputs ahead of their use."""
     if word(p, PHASE) == 0:
         fetch(place(p, TENSOR_W, n, t, h), kind)
@@ -77,7 +79,7 @@ def fetch_token(p, n, t, h, kind, met):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def sweep(S, row, v, s, out):  # type: ignore[no-untyped-def]
+def sweep(S, row, v, s, out):
     """One token of one block of values: update S and s, leave S r in out."""
     value = load(v, 0)
     now = load(s, 0)
@@ -94,7 +96,7 @@ def sweep(S, row, v, s, out):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def run_task(p, scratch, task):  # type: ignore[no-untyped-def]
+def run_task(p, scratch, task):
     """One phase of one direction of some of the value blocks of one head of one sequence."""
     tokens, heads, parts, kind = word(p, TOKENS), word(p, HEADS), word(p, PARTS), word(p, KIND)
     phase = word(p, PHASE)
@@ -150,7 +152,7 @@ def run_task(p, scratch, task):  # type: ignore[no-untyped-def]
                     write(y, j, fused, kind)
 
 
-def forward_tasks(parameters):  # type: ignore[no-untyped-def]
+def forward_tasks(parameters):
     """Take tasks until there are none left; as many threads as like may do so at once."""
     tasks = word(parameters, TASKS)
     task = take(parameters, NEXT_TASK)

@@ -16,7 +16,7 @@ INLINE = {"nogil": True, "forceinline": True}
 
 
 @njit(**INLINE)
-def place(parameters, tensor, n, t, h):  # type: ignore[no-untyped-def]  # numba infers
+def place(parameters, tensor, n, t, h):
     """Address of the row of sequence n, token t, head h."""
     return (
         word(parameters, tensor)
@@ -27,13 +27,13 @@ def place(parameters, tensor, n, t, h):  # type: ignore[no-untyped-def]  # numba
 
 
 @njit(**INLINE)
-def read(source, i, kind):  # type: ignore[no-untyped-def]
+def read(source, i, kind):
     """``VALUES`` channels from channel i on."""
     return load_bfloat16(source, i) if kind == BFLOAT16 else load(source, i)
 
 
 @njit(**INLINE)
-def write(target, i, x, kind):  # type: ignore[no-untyped-def]
+def write(target, i, x, kind):
     """``VALUES`` channels from channel i on."""
     if kind == BFLOAT16:
         store_bfloat16(target, i, x)
@@ -42,7 +42,7 @@ def write(target, i, x, kind):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def copy(source, target, kind):  # type: ignore[no-untyped-def]
+def copy(source, target, kind):
     """One row into float32."""
     if kind == BFLOAT16:
         for i in range(0, N, VALUES):
@@ -53,20 +53,20 @@ def copy(source, target, kind):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def fetch(source, kind):  # type: ignore[no-untyped-def]
-    """Ask for one row, 64 bytes a cache line, ahead of its use: it lies too far from the one before for the CPU to guess."""
+def fetch(source, kind):
+    """Ask for one row, 64 bytes a cache line: it lies too far from the one before for the CPU to guess."""
     for line in range(0, N * (2 if kind == BFLOAT16 else 4), 64):
         prefetch(source + line)
 
 
 @njit(**INLINE)
-def clear(address, floats):  # type: ignore[no-untyped-def]
+def clear(address, floats):
     """Set to 0."""
     for i in range(0, floats, VALUES):
         store(address, i, zero())
 
 
 @njit(**INLINE)
-def token_of(i, direction, tokens):  # type: ignore[no-untyped-def]
+def token_of(i, direction, tokens):
     """Where the i-th token of a direction stands."""
     return i if direction == 0 else tokens - 1 - i

@@ -9,8 +9,6 @@ from numba.extending import intrinsic
 from .numba_vector import VALUES, f32, half, i32, pointer, vector
 
 
-
-
 def _picked(builder: Any, x: Any, y: Any, lanes: list[int]) -> Any:
     return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(i32, len(lanes)), lanes))
 

@@ -31,13 +31,15 @@ ROW = 9 * N
 
 
 @njit(nogil=True)
-def advance(before, after, row, v, s, s_coming):  # type: ignore[no-untyped-def]  # numba infers
+def advance(before, after, row, v, s, s_coming):
     """One token of one block forwards: the state after it, and S a of the coming token, whose row lies behind."""
     value = load(v, 0)
     now = load(s, 0)
     coming = zero()
     for j in range(N):
-        x = multiply_add(load(before, j * VALUES), broadcast(row, D + j), multiply(value, broadcast(row, K + j)))
+        x = multiply_add(
+            load(before, j * VALUES), broadcast(row, D + j), multiply(value, broadcast(row, K + j))
+        )
         x = multiply_add(now, broadcast(row, B + j), x)
         store(after, j * VALUES, x)
         coming = multiply_add(x, broadcast(row, ROW + A + j), coming)
@@ -45,7 +47,7 @@ def advance(before, after, row, v, s, s_coming):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def enter(G, row, dy, dv, ds):  # type: ignore[no-untyped-def]
+def enter(G, row, dy, dv, ds):
     """The last token of a chunk, one block: G += r dy^T, dv = k G, ds = b G."""
     incoming = load(dy, 0)
     values = zero()
@@ -60,14 +62,16 @@ def enter(G, row, dy, dv, ds):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def retreat(G, row, ds, former, dy, dv):  # type: ignore[no-untyped-def]
+def retreat(G, row, ds, former, dy, dv):
     """One block from a token to the former one: G <- G diag(d) + a ds^T + r dy^T, then dv and ds of the former."""
     gradient = load(ds, 0)
     incoming = load(dy, 0)
     values = zero()
     corrections = zero()
     for j in range(N):
-        g = multiply_add(load(G, j * VALUES), broadcast(row, D + j), multiply(gradient, broadcast(row, A + j)))
+        g = multiply_add(
+            load(G, j * VALUES), broadcast(row, D + j), multiply(gradient, broadcast(row, A + j))
+        )
         g = multiply_add(incoming, broadcast(former, GR + j), g)
         store(G, j * VALUES, g)
         values = multiply_add(g, broadcast(former, K + j), values)
@@ -77,7 +81,7 @@ def retreat(G, row, ds, former, dy, dv):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def _reduce(G, before, v, s, ds, dy, quads, rho, blocks):  # type: ignore[no-untyped-def]
+def _reduce(G, before, v, s, ds, dy, quads, rho, blocks):
     # Two keys at a time: their ten sums are chains of dependent additions, fewer would wait for one another.
     for j in range(0, N, 2):
         dk = db = dd = da = dr = zero_half()
@@ -103,7 +107,7 @@ def _reduce(G, before, v, s, ds, dy, quads, rho, blocks):  # type: ignore[no-unt
 
 
 @njit(nogil=True)
-def reduce(G, before, v, s, ds, dy, quads, rho, blocks):  # type: ignore[no-untyped-def]
+def reduce(G, before, v, s, ds, dy, quads, rho, blocks):
     """The sums over values: dk, db, dd, da of a token, in turns, to quads, and S dy of the former one to rho."""
     if blocks == 2:
         _reduce(G, before, v, s, ds, dy, quads, rho, 2)
@@ -112,7 +116,7 @@ def reduce(G, before, v, s, ds, dy, quads, rho, blocks):  # type: ignore[no-unty
 
 
 @njit(nogil=True)
-def project(S, dy, rho, blocks):  # type: ignore[no-untyped-def]
+def project(S, dy, rho, blocks):
     """Of the last token of a chunk: S dy to rho."""
     for j in range(0, N, 2):
         dr, dr_2 = zero_half(), zero_half()

@@ -29,7 +29,9 @@ def _values() -> int:
     """Widest block whose accumulators and state fit into the vector registers: two registers a vector on x86."""
     if forced := os.environ.get(LANES_VARIABLE):
         if forced not in ("8", "16", "32"):
-            raise ValueError(f"{LANES_VARIABLE}: expected 8, 16 or 32, found {forced!r}; unset it to go by the CPU")
+            raise ValueError(
+                f"{LANES_VARIABLE}: expected 8, 16 or 32, found {forced!r}; unset it to go by the CPU"
+            )
         return int(forced)
     features = _host_features()
     if "avx512f" in features:
@@ -46,7 +48,7 @@ HALF = VALUES // 2  # float32 in a half vector: one register on x86
 f32, i16, i32, i64 = ir.FloatType(), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 
 
-class VectorType(types.Type):  # type: ignore[misc]  # numba has no types
+class VectorType(types.Type):
     """``lanes`` float32 that are worked on at once."""
 
     def __init__(self, lanes: int) -> None:
@@ -55,7 +57,7 @@ class VectorType(types.Type):  # type: ignore[misc]  # numba has no types
 
 
 @register_model(VectorType)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]  # numba has no types
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: VectorType) -> None:
         super().__init__(manager, kind, kind.llvm)
 
@@ -106,7 +108,9 @@ def _zeros(kind: VectorType) -> Any:
 
 def _multiply_adds(kind: VectorType) -> Any:
     def define(typing: Any, x: Any, y: Any, z: Any) -> Any:
-        return kind(kind, kind, kind), lambda context, builder, signature, arguments: fused(builder, *arguments)
+        return kind(kind, kind, kind), lambda context, builder, signature, arguments: fused(
+            builder, *arguments
+        )
 
     return intrinsic(define)
 

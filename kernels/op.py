@@ -89,7 +89,9 @@ def _(
 
 
 def _remember(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs)  # the states are computed again: keeping them would cost 64 times as much memory
+    ctx.save_for_backward(
+        *inputs
+    )  # the states are computed again: keeping them would cost 64 times as much memory
 
 
 def _differentiate(ctx: Any, dy: Tensor) -> tuple[Tensor, ...]:
@@ -125,9 +127,13 @@ def _numba_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     if dtype == torch.float64:
         return "computes in float32, not in float64"
     try:
-        import numba  # noqa: F401  # the probe is the import
+        from . import numba_cpu
+
+        numba_cpu.prepare()
     except ImportError as error:
         return f"numba can't be imported ({error})"
+    except Exception as error:  # whatever a compiler may raise: the next backend is slower, but right
+        return f"its kernel can't be compiled ({type(error).__name__}: {error})"
     return None
 
 

@@ -27,7 +27,11 @@ def wkv7(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor) -> Te
     y = []
     for t in range(tokens):
         s = (S * a[:, t, :, None, :]).sum(-1)  # (B, H, N)
-        S = S * d[:, t, :, None, :] + s[..., None] * b[:, t, :, None, :] + v[:, t, :, :, None] * k[:, t, :, None, :]
+        S = (
+            S * d[:, t, :, None, :]
+            + s[..., None] * b[:, t, :, None, :]
+            + v[:, t, :, :, None] * k[:, t, :, None, :]
+        )
         y.append((S * r[:, t, :, None, :]).sum(-1))
     return torch.stack(y, dim=1)
 
@@ -60,7 +64,11 @@ def _wkv7_gradients(
     states = [S]  # the state before each token, and the last
     for t in range(r.shape[1]):
         s = (S * a[:, t, :, None, :]).sum(-1)
-        S = S * d[:, t, :, None, :] + s[..., None] * b[:, t, :, None, :] + v[:, t, :, :, None] * k[:, t, :, None, :]
+        S = (
+            S * d[:, t, :, None, :]
+            + s[..., None] * b[:, t, :, None, :]
+            + v[:, t, :, :, None] * k[:, t, :, None, :]
+        )
         states.append(S)
     dr, dw, dk, dv, da, db = (torch.empty_like(x) for x in (r, w, k, v, a, b))
     dg = torch.empty_like(g)

@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from .reference import Gradients
 logger = logging.getLogger("arwkv.kernels")
 
 ORDER = ("cuda", "numba", "torch", "reference")  # fastest first; names not yet registered are passed over
+SLOWEST = ORDER[-1]  # hundreds of times slower: whoever gets it should hear why
 ENVIRONMENT_VARIABLE = "ARWKV_BACKEND"
 
 
@@ -69,25 +70,30 @@ def select(device: torch.device, dtype: torch.dtype) -> Backend:
     return _choose(device.type, device.index, dtype, os.environ.get(ENVIRONMENT_VARIABLE, ""))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _choose(kind: str, index: int | None, dtype: torch.dtype, forced: str) -> Backend:
     device = torch.device(kind, index) if index is not None else torch.device(kind)
     way_out = f"unset {ENVIRONMENT_VARIABLE} to let arwkv choose"
     if forced and forced not in _backends:
         names = ", ".join(backend.name for backend in backends())
-        raise BackendError(f"{ENVIRONMENT_VARIABLE}={forced}: no such backend; there are {names}; or {way_out}")
+        raise BackendError(
+            f"{ENVIRONMENT_VARIABLE}={forced}: no such backend; there are {names}; or {way_out}"
+        )
     if forced:
         reason = _backends[forced].unavailable(device, dtype)
         if reason is not None:
-            raise BackendError(f"{ENVIRONMENT_VARIABLE}={forced} can't run {dtype} on {device}: {reason}; {way_out}")
+            raise BackendError(
+                f"{ENVIRONMENT_VARIABLE}={forced} can't run {dtype} on {device}: {reason}; {way_out}"
+            )
         logger.info("Bi-WKV-7 for %s on %s: %s (%s)", dtype, device, forced, ENVIRONMENT_VARIABLE)
         return _backends[forced]
-    passed_over = []
+    passed_over: list[str] = []
     for backend in backends():
         reason = backend.unavailable(device, dtype)
         if reason is None:
             because = "; ".join(passed_over) or "first choice"
-            logger.info("Bi-WKV-7 for %s on %s: %s (%s)", dtype, device, backend.name, because)
+            level = logging.WARNING if backend.name == SLOWEST and passed_over else logging.INFO
+            logger.log(level, "Bi-WKV-7 for %s on %s: %s (%s)", dtype, device, backend.name, because)
             return backend
         passed_over.append(f"{backend.name}: {reason}")
     raise BackendError(f"no backend runs Bi-WKV-7 for {dtype} on {device}: " + "; ".join(passed_over))

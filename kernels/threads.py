@@ -1,7 +1,7 @@
 """One piece of native work on several threads at once.
 
-Numba's own threading layers are of no use here: workqueue crashes when two threads call it, GNU OpenMP kills forked children,
-and either brings a second pool of threads that fights with torch's for the cores. So the work runs on torch's
+Numba's own threading layers are of no use here: workqueue crashes when two threads call it, GNU OpenMP kills forked
+children, and either brings a second pool of threads that fights with torch's for the cores. So the work runs on torch's
 own OpenMP team where that can be reached, otherwise on plain Python threads: compiled kernels release the GIL.
 """
 

@@ -1,4 +1,4 @@
-"""Run by the cache tests in processes of their own: compiles one small kernel and prints how often the cache served it."""
+"""Run by the cache tests in processes of their own: compiles one small kernel, tells whether the cache had it."""
 
 import ctypes
 

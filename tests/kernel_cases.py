@@ -67,4 +67,6 @@ def assert_close(name: str, found: Tensor, wanted: Tensor, tolerance: float) -> 
     assert found.isfinite().all(), f"{name}: {(~found.isfinite()).sum()} of {found.numel()} values not finite"
     error = (found.double() - wanted.double()).abs().max().item()
     largest = wanted.double().abs().max().item()
-    assert error <= tolerance * largest + 1e-30, f"{name}: off by {error:.3g}, where the largest value is {largest:.3g}"
+    assert error <= tolerance * largest + 1e-30, (
+        f"{name}: off by {error:.3g}, where the largest value is {largest:.3g}"
+    )

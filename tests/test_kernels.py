@@ -51,7 +51,9 @@ def threads() -> Iterator[None]:
 
 
 def check(batch: int, tokens: int, heads: int, decay: str, dtype: torch.dtype) -> None:
-    leaves = [x.clone().requires_grad_() for x in cases.in_dtype(cases.inputs(batch, tokens, heads, decay), dtype)]
+    leaves = [
+        x.clone().requires_grad_() for x in cases.in_dtype(cases.inputs(batch, tokens, heads, decay), dtype)
+    ]
     y = bi_wkv7(*leaves)
     y.backward(cases.incoming(batch, tokens, heads).to(dtype))
     expected, gradients = cases.expected(batch, tokens, heads, decay, dtype)
@@ -153,7 +155,10 @@ def test_any_number_of_threads(batch: int, heads: int) -> None:
 @pytest.mark.usefixtures("backend")
 @settings(max_examples=15, deadline=None)
 @given(
-    batch=st.integers(1, 2), tokens=st.integers(1, 40), heads=st.integers(1, 3), decay=st.sampled_from([*cases.DECAYS])
+    batch=st.integers(1, 2),
+    tokens=st.integers(1, 40),
+    heads=st.integers(1, 3),
+    decay=st.sampled_from([*cases.DECAYS]),
 )
 def test_time_runs_either_way(batch: int, tokens: int, heads: int, decay: str) -> None:
     *inputs, gate = cases.inputs(batch, tokens, heads, decay)

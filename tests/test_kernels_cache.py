@@ -19,7 +19,8 @@ LAUNCHER = """
 import importlib.util, runpy, sys
 program, folder = sys.argv[1:]
 sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in getattr(finder, "__module__", "")]
-spec = importlib.util.spec_from_file_location("arwkv_kernels", folder + "/__init__.py", submodule_search_locations=[folder])
+start = folder + "/__init__.py"
+spec = importlib.util.spec_from_file_location("arwkv_kernels", start, submodule_search_locations=[folder])
 sys.modules["arwkv_kernels"] = package = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(package)
 runpy.run_path(program, run_name="__main__")

@@ -61,7 +61,12 @@ def test_double_precision_goes_to_a_backend_that_has_it() -> None:
         ("r", lambda x: x[..., :32], ValueError, r"r: expected shape \(B, T, H, 64\), found \(1, 5, 2, 32\)"),
         ("r", lambda x: x[0], ValueError, r"r: expected shape \(B, T, H, 64\), found \(5, 2, 64\)"),
         ("w", lambda x: x[:, :4], ValueError, r"w: expected shape \(1, 5, 2, 64\), .*found \(1, 4, 2, 64\)"),
-        ("gate", lambda x: x[..., None], ValueError, r"gate: expected shape \(1, 5, 2\), .*found \(1, 5, 2, 1\)"),
+        (
+            "gate",
+            lambda x: x[..., None],
+            ValueError,
+            r"gate: expected shape \(1, 5, 2\), .*found \(1, 5, 2, 1\)",
+        ),
         ("k", lambda x: x.bfloat16(), TypeError, r"k: expected dtype torch.float32, .*found torch.bfloat16"),
         ("r", lambda x: x.int(), TypeError, r"r: expected dtype float32, .*found torch.int32"),
         ("b", lambda x: x.to("meta"), ValueError, r"b: expected on device cpu, .*found on meta"),

@@ -55,14 +55,16 @@ def test_forced_backend_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unknown_backend_is_an_error_that_lists_the_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARWKV_BACKEND", "abacus")
-    with pytest.raises(BackendError, match="ARWKV_BACKEND=abacus: no such backend; there are numba, .*unset"):
+    with pytest.raises(
+        BackendError, match=r"ARWKV_BACKEND=abacus: no such backend; there are numba, .*unset"
+    ):
         bi_wkv7(*cases.inputs(1, 2, 1))
 
 
 def test_forced_backend_that_cannot_run_is_an_error_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     register(backend("cuda", "the driver is too old"))
     monkeypatch.setenv("ARWKV_BACKEND", "cuda")
-    with pytest.raises(BackendError, match="cuda can't run .*: the driver is too old; unset ARWKV_BACKEND"):
+    with pytest.raises(BackendError, match=r"cuda can't run .*: the driver is too old; unset ARWKV_BACKEND"):
         bi_wkv7(*cases.inputs(1, 2, 1))
 
 

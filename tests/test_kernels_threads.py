@@ -12,7 +12,7 @@ import torch
 from arwkv_kernels import bi_wkv7
 
 pytest.importorskip("numba")
-from arwkv_kernels import threads  # noqa: E402  # after the skip
+from arwkv_kernels import threads  # after the skip
 
 
 @pytest.mark.parametrize("openmp", [True, False])
@@ -47,5 +47,7 @@ if child == 0:
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     environment = os.environ | {"ARWKV_BACKEND": "numba"}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, timeout=120, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, timeout=120, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
