@@ -9,6 +9,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from arwkv_core.errors import UsageError
+
 from .reference import Gradients
 
 logger = logging.getLogger("arwkv.kernels")
@@ -18,8 +20,8 @@ SLOWEST = ORDER[-1]  # hundreds of times slower: whoever gets it should hear why
 ENVIRONMENT_VARIABLE = "ARWKV_BACKEND"
 
 
-class BackendError(RuntimeError):
-    """The forced backend is unknown or can't run here."""
+class BackendError(UsageError, RuntimeError):
+    """The forced backend is unknown or can't run here; the command line prints it as one line."""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,14 @@
 """Which backend is chosen, what is said about it, and what ``ARWKV_BACKEND`` does."""
 
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import kernel_cases as cases
 import pytest
 import torch
+from conftest import RunArwkv
 
 from arwkv_kernels import Backend, BackendError, backends, bi_wkv7, op, register, registry, select  # noqa: F401
 
@@ -86,3 +89,11 @@ def test_a_registered_backend_computes() -> None:
     register(Backend("cuda", lambda device, dtype: None, forward, plain.backward))
     bi_wkv7(*cases.inputs(1, 2, 1))
     assert calls == [7]
+
+
+def test_the_command_line_says_it_in_one_line(run_arwkv: RunArwkv, examples: Path) -> None:
+    environment = os.environ | {"ARWKV_BACKEND": "abacus"}
+    done = run_arwkv("tag", examples / "rain.wav", env=environment)
+    assert done.returncode in (1, 2), done.stderr
+    assert "ARWKV_BACKEND=abacus: no such backend" in done.stderr
+    assert "Traceback" not in done.stderr
