@@ -222,6 +222,8 @@ def test_ctrl_c_keeps_what_was_finished(to_file: bool, sounds: Path, model: Path
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # whoever runs the tests in the background may have had the signal ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         pipe = os.open(tmp_path / "endless.wav", os.O_WRONLY)  # waits until the first recording is done
         try:
