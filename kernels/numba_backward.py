@@ -14,7 +14,20 @@ Per token, with S_before and S the states around it, g the direction's share of 
 from numba import njit, types
 
 from .numba_decay import decay
-from .numba_rows import CHUNK, FLOAT32, INLINE, TENSOR_WORDS, clear, copy, fetch, place, read, token_of, write
+from .numba_rows import (
+    CHUNK,
+    FLOAT32,
+    INLINE,
+    PART,
+    TENSOR_WORDS,
+    clear,
+    copy,
+    fetch,
+    place,
+    read,
+    token_of,
+    write,
+)
 from .numba_sums import load_fours, sum_lanes
 from .numba_sweeps import (
     BLOCK_FLOATS,
@@ -86,7 +99,7 @@ def scratch_floats(tokens: int) -> int:
 SIGNATURE = types.void(types.int64)
 
 
-@njit(nogil=True)
+@njit(**PART)
 def gather(p, table, row, n, t, u, h):
     """What the states need: fill a row for token t, and the a of token u, which comes next, in the row behind it."""
     kind = word(p, KIND)
@@ -98,7 +111,7 @@ def gather(p, table, row, n, t, u, h):
     copy(place(p, TENSOR_A, n, u, h), row + 4 * (ROW + A), kind)
 
 
-@njit(nogil=True)
+@njit(**PART)
 def tabulate(p, table, n, h):
     """All decays of a head and their derivatives, which both directions need twice."""
     for t in range(word(p, TOKENS)):
@@ -122,14 +135,14 @@ def gather_more(p, row, n, t, h, g):
         store(row, GR + i, multiply(share, x))
 
 
-@njit(**INLINE)
+@njit(**PART)
 def fetch_token(p, n, t, h, first, last):
     """Ask for a token's rows of the tensors first..last."""
     for tensor in range(first, last + 1, TENSOR_WORDS):
         fetch(place(p, tensor, n, t, h), word(p, KIND))
 
 
-@njit(nogil=True)
+@njit(**PART)
 def keep_states(p, scratch, table, n, h, direction, first_block, last_block):
     """Run the recurrence and keep the state before each chunk."""
     tokens = word(p, TOKENS)
@@ -153,7 +166,7 @@ def keep_states(p, scratch, table, n, h, direction, first_block, last_block):
                 before, s = after, s_coming
 
 
-@njit(nogil=True)
+@njit(**PART)
 def differentiate(scratch, kept, length, block, blocks):
     """One chunk of one group of blocks: states again, then back over them."""
     state_bytes = 4 * GROUP * BLOCK_FLOATS
@@ -204,7 +217,7 @@ def settle(p, tensor, met, alone, first, n, t, h, i, x):
         write(place(p, tensor, n, t, h), i, add(x, load(met, i)), word(p, KIND))
 
 
-@njit(nogil=True)
+@njit(**PART)
 def settle_token(p, scratch, i, met, direction, n, t, h, g, dgate):
     """The gradients of the chunk's i-th token, summed over the blocks, to where they belong."""
     row, rho, quads = (
@@ -234,7 +247,7 @@ def settle_token(p, scratch, i, met, direction, n, t, h, g, dgate):
         store_scalar(dgate, 0, load_scalar(dgate, 0) - dg)
 
 
-@njit(nogil=True)
+@njit(**PART)
 def run_direction(p, scratch, n, h, direction, first_block, last_block, out):
     """One direction of some blocks of one head of sequence n; `out` is the sequence's place in the outputs."""
     tokens, heads = word(p, TOKENS), word(p, HEADS)

@@ -11,7 +11,7 @@ a direction is a task of its own, without a lock, y is written once, and no deca
 from numba import njit, types
 
 from .numba_decay import decay
-from .numba_rows import CHUNK, FLOAT32, INLINE, TENSOR_WORDS, clear, copy, fetch, place, token_of, write
+from .numba_rows import CHUNK, FLOAT32, INLINE, PART, TENSOR_WORDS, clear, copy, fetch, place, token_of, write
 from .numba_vector import (
     BLOCKS,
     VALUES,
@@ -64,7 +64,7 @@ def gather(p, row, n, t, u, h, kind, met):
     copy(place(p, TENSOR_A, n, u, h), row + 4 * (ROW + A), kind)
 
 
-@njit(**INLINE)
+@njit(**PART)
 def fetch_token(p, n, t, h, kind, met):
     """Ask for a token's inputs ahead of their use."""
     if word(p, PHASE) == 0:
@@ -78,7 +78,7 @@ def fetch_token(p, n, t, h, kind, met):
     fetch(place(p, TENSOR_B, n, t, h), kind)
 
 
-@njit(nogil=True)
+@njit(**PART)
 def sweep(S, row, v, s, out):
     """One token of one block of values: update S and s, leave S r in out."""
     value = load(v, 0)

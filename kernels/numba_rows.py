@@ -12,7 +12,8 @@ FLOAT32, BFLOAT16 = 0, 1  # kinds of tensors
 # A tensor is described by four words of the parameter block: address, and strides of batch, token, head in bytes.
 TENSOR_WORDS = 4
 
-INLINE = {"nogil": True, "forceinline": True}
+PART = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INLINE = PART | {"forceinline": True}
 
 
 @njit(**INLINE)
@@ -41,7 +42,7 @@ def write(target, i, x, kind):
         store(target, i, x)
 
 
-@njit(**INLINE)
+@njit(**PART)
 def copy(source, target, kind):
     """One row into float32."""
     if kind == BFLOAT16:
@@ -52,14 +53,14 @@ def copy(source, target, kind):
             store(target, i, load(source, i))
 
 
-@njit(**INLINE)
+@njit(**PART)
 def fetch(source, kind):
     """Ask for one row, 64 bytes a cache line: it lies too far from the one before for the CPU to guess."""
     for line in range(0, N * (2 if kind == BFLOAT16 else 4), 64):
         prefetch(source + line)
 
 
-@njit(**INLINE)
+@njit(**PART)
 def clear(address, floats):
     """Set to 0."""
     for i in range(0, floats, VALUES):

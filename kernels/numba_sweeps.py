@@ -6,7 +6,7 @@ are addresses, `row` and `former` those of the rows of a token and of the one be
 
 from numba import njit
 
-from .numba_rows import INLINE
+from .numba_rows import INLINE, PART
 from .numba_sums import add_eight_sums, add_two_sums
 from .numba_vector import (
     HALF,
@@ -30,7 +30,7 @@ D, K, B, A, GR, R, E, V, DY = range(0, 9 * N, N)
 ROW = 9 * N
 
 
-@njit(nogil=True)
+@njit(**PART)
 def advance(before, after, row, v, s, s_coming):
     """One token of one block forwards: the state after it, and S a of the coming token, whose row lies behind."""
     value = load(v, 0)
@@ -46,7 +46,7 @@ def advance(before, after, row, v, s, s_coming):
     store(s_coming, 0, coming)
 
 
-@njit(nogil=True)
+@njit(**PART)
 def enter(G, row, dy, dv, ds):
     """The last token of a chunk, one block: G += r dy^T, dv = k G, ds = b G."""
     incoming = load(dy, 0)
@@ -61,7 +61,7 @@ def enter(G, row, dy, dv, ds):
     store(ds, 0, corrections)
 
 
-@njit(nogil=True)
+@njit(**PART)
 def retreat(G, row, ds, former, dy, dv):
     """One block from a token to the former one: G <- G diag(d) + a ds^T + r dy^T, then dv and ds of the former."""
     gradient = load(ds, 0)
@@ -106,7 +106,7 @@ def _reduce(G, before, v, s, ds, dy, quads, rho, blocks):
         add_two_sums(rho, j, dr, dr_2)
 
 
-@njit(nogil=True)
+@njit(**PART)
 def reduce(G, before, v, s, ds, dy, quads, rho, blocks):
     """The sums over values: dk, db, dd, da of a token, in turns, to quads, and S dy of the former one to rho."""
     if blocks == 2:
@@ -115,7 +115,7 @@ def reduce(G, before, v, s, ds, dy, quads, rho, blocks):
         _reduce(G, before, v, s, ds, dy, quads, rho, 1)
 
 
-@njit(nogil=True)
+@njit(**PART)
 def project(S, dy, rho, blocks):
     """Of the last token of a chunk: S dy to rho."""
     for j in range(0, N, 2):
