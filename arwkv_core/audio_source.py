@@ -96,7 +96,8 @@ class AudioSource:
             raise AudioError(f"{self.name}: is opened as text; expected a file opened with mode 'rb'")
         if hasattr(file, "seekable") and file.seekable():
             self._owned = False
-            return file
+            adopted: BinaryIO = file
+            return adopted
         return self._spool(file)
 
     def _spool(self, file: Any) -> BinaryIO:

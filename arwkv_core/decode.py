@@ -19,8 +19,8 @@ from arwkv_core.errors import AudioError
 from arwkv_core.ogg_pages import inspect_ogg
 from arwkv_core.sound_chunk import SoundChunk
 
-_SOUNDFILE_FIRST = tuple(b"RIFF RIFX RF64 riff FORM caff .snd dns. NIST Crea".split())
-"""First bytes of wav (three kinds), w64, aiff, caf, au (two kinds), NIST sphere and voc."""
+_SOUNDFILE_FIRST = tuple(b"RIFF RIFX RF64 riff FORM .snd dns. NIST Crea".split())
+"""First bytes of wav (three kinds), w64, aiff, au (two kinds), NIST sphere and voc."""
 
 
 def open_decoder(source: AudioSource, chunk: SoundChunk | None) -> Decoder:
@@ -60,6 +60,11 @@ def _plan(source: AudioSource, chunk: SoundChunk | None) -> tuple[list[Callable[
 
         return SoundfileDecoder(source)
 
+    def soundfile_plain() -> Decoder:
+        from arwkv_core.decode_soundfile import SoundfileDecoder
+
+        return SoundfileDecoder(source, compressed=False)
+
     def pyav(patches: dict[int, bytes] | None = None) -> Decoder:
         from arwkv_core.decode_pyav import PyavDecoder
 
@@ -72,8 +77,11 @@ def _plan(source: AudioSource, chunk: SoundChunk | None) -> tuple[list[Callable[
 
     if chunk is not None and chunk.promised is None and chunk.size_field and source.head[:4] != b"RIFX":
         return [pyav_to_the_end, soundfile], []  # libsndfile would stop after 4 GiB, or at once
-    if source.head.startswith(_SOUNDFILE_FIRST):
-        return [soundfile, pyav], []
+    if _chatters(source.head):
+        return [pyav], []
+    caf_of_pcm = source.head.startswith(b"caff") and source.head[28:32] in (b"lpcm", b"ulaw", b"alaw")
+    if source.head.startswith(_SOUNDFILE_FIRST) or caf_of_pcm:
+        return [soundfile_plain, pyav, soundfile], []
     if source.head.startswith(b"OggS"):
         try:
             pages = inspect_ogg(source.file)
@@ -88,6 +96,13 @@ def _plan(source: AudioSource, chunk: SoundChunk | None) -> tuple[list[Callable[
         whole = pages.streams == 1 and not pages.damaged
         return [soundfile, pyav] if whole else [pyav, soundfile], warnings
     return [pyav, soundfile], []
+
+
+def _chatters(head: bytes) -> bool:
+    """Whether libsndfile's decoders would print to stderr if the file is damaged: mp3, also in wav, and ALAC."""
+    mp3_in_wav = head.startswith(b"RIFF") and head[20:22] == b"\x55\0"
+    alac_in_caf = head.startswith(b"caff") and head[28:32] == b"alac"
+    return head.startswith((b"ID3", b"\xff")) or mp3_in_wav or alac_in_caf
 
 
 def _advice(source: AudioSource) -> str:

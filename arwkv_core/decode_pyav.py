@@ -19,10 +19,13 @@ from arwkv_core.mp3_header import stated_frame_count
 SMALLEST_GAP_SECONDS = 0.05
 """Timestamps may wander by this much (webm rounds to 1 ms, wma to more); a larger jump is lost sound."""
 LARGEST_GAP_SECONDS = 3600.0
-"""A larger jump is a broken clock: recordings joined without new timestamps."""
+"""Where no header tells the duration, a larger jump is a broken clock: recordings joined as they were."""
 
 _MOST_MP3_PADDING = 4095  # samples: the field has 12 bits
 _ESTIMATED_DURATION = {"aac", "ac3", "amr", "dts", "eac3", "loas", "mp3", "mpeg", "mpegts"}
+_MOST_PLANES = (
+    7  # PyAV looks for more planes until it finds a null pointer, which beyond 7 is no longer there
+)
 _FULL_SCALE = {"s16": 2**15, "s32": 2**31, "s64": 2**63}
 
 
@@ -42,18 +45,21 @@ class PyavDecoder(Decoder):
     def __init__(self, source: AudioSource, patches: dict[int, bytes] | None = None) -> None:
         super().__init__(source)
         source.file.seek(0)
+        self._bytes = _ReadOnly(source.file, patches or {})
         try:
             # A playlist must not make FFmpeg open other files or addresses: no protocol is allowed.
             self._container = av.open(
-                _ReadOnly(source.file, patches or {}),
+                self._bytes,
                 mode="r",
                 metadata_errors="replace",
                 options={"protocol_whitelist": "none"},
             )
         except (av.FFmpegError, ValueError, OSError) as error:
             raise DecodeError(_reason(error)) from error
+        self._packer: tuple[object, av.AudioResampler] | None = None
         self._damaged_packets = 0
         self._first_damage = 0.0
+        self._broken_clock = False
         self._emitted = 0.0  # seconds
         try:
             self._open_stream()
@@ -105,17 +111,23 @@ class PyavDecoder(Decoder):
         while True:
             try:
                 packet = next(packets, None)
-            except (av.FFmpegError, OSError) as error:
+            except (
+                av.FFmpegError,
+                OSError,
+                IndexError,
+            ) as error:  # IndexError: damage hides a track from PyAV
                 self._note_damage()
                 self.warnings.append(f"can't be read after {self._emitted:.2f} s: {_reason(error)}")
                 return
             if packet is None:
-                return
+                break
             try:
                 yield from packet.decode()
             except (av.FFmpegError, ValueError):
                 if packet.size:  # the last, empty packet only flushes the decoder
                     self._note_damage()
+        if self._bytes.error is not None:
+            self.warnings.append(f"can't be read after {self._emitted:.2f} s: {self._bytes.error}")
 
     def _note_damage(self) -> None:
         if not self._damaged_packets:
@@ -129,7 +141,7 @@ class PyavDecoder(Decoder):
         while frame is not None:
             rate = frame.sample_rate
             start = None if frame.pts is None or not frame.time_base else float(frame.pts * frame.time_base)
-            samples = _floats(frame)
+            samples = self._floats(frame)
             if start is not None and end is not None and start - end > SMALLEST_GAP_SECONDS:
                 yield from self._silence(start - end, rate, samples.shape[1])
             end = None if start is None else start + len(samples) / rate
@@ -138,10 +150,41 @@ class PyavDecoder(Decoder):
                 yield Block(rate, samples)
             frame = next(self._frames, None)
 
+    def _floats(self, frame: Any) -> np.ndarray:
+        """Samples of a frame (n, channels) float32, integers divided by their full scale."""
+        channels = len(frame.layout.channels)
+        if frame.format.is_planar and channels > _MOST_PLANES:
+            frame = self._packed(frame)
+        array = frame.to_ndarray()
+        samples: np.ndarray  # (n, channels)
+        samples = array.T if frame.format.is_planar else array.reshape(-1, channels)
+        kind = frame.format.name.rstrip("p")
+        if kind == "u8":
+            return (samples.astype(np.float32) - 128.0) / 128.0
+        if kind in _FULL_SCALE:
+            return samples.astype(np.float32) / np.float32(_FULL_SCALE[kind])
+        with np.errstate(
+            over="ignore"
+        ):  # a double beyond float32 becomes infinite, and is counted as invalid
+            return samples.astype(np.float32, copy=False)
+
+    def _packed(self, frame: Any) -> Any:
+        """The frame with its channels interleaved in one plane, by FFmpeg."""
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._packer is None or self._packer[0] != kind:
+            self._packer = (kind, av.AudioResampler("flt", frame.layout, frame.sample_rate))
+        return self._packer[1].resample(frame)[0]
+
     def _silence(self, seconds: float, rate: int, channels: int) -> Generator[Block, None, None]:
         at = f"at {self._emitted:.2f} s"
-        if seconds > LARGEST_GAP_SECONDS:
-            self.warnings.append(f"timestamps jump by {seconds:.0f} s {at}; taken as continuous")
+        room = LARGEST_GAP_SECONDS
+        if self.header_seconds is not None:
+            room = self.header_seconds - self._emitted + SMALLEST_GAP_SECONDS
+        if seconds > room:
+            if not self._broken_clock:
+                self.warnings.append(f"timestamps jump by {seconds:.2f} s {at}; taken as continuous")
+            self._broken_clock = True
+        if self._broken_clock:
             return
         if not self.filled_frames:
             self.warnings.append(f"sound is lost {at} ({seconds:.2f} s), perhaps later too; heard as silence")
@@ -200,16 +243,24 @@ class PyavDecoder(Decoder):
 
 
 class _ReadOnly:
-    """What PyAV may see of a file: it would close more than its own, and must be shown a mended header."""
+    """What PyAV may see of a file: it would close what isn't its own, and must be shown a mended header.
+
+    An error looks to FFmpeg like the end of the file, and is kept here: PyAV prints the second and later ones.
+    """
 
     def __init__(self, file: BinaryIO, patches: dict[int, bytes]) -> None:
         self._file = file
+        self.error: Exception | None = None
         self._patches = patches
         self._patched_until = max((offset + len(new) for offset, new in patches.items()), default=0)
 
     def read(self, size: int) -> bytes:
-        offset = self._file.tell() if self._patched_until else 0
-        data = self._file.read(size)
+        try:
+            offset = self._file.tell() if self._patched_until else 0
+            data = self._file.read(size)
+        except Exception as error:
+            self.error = error
+            return b""
         if offset < self._patched_until:
             mended = bytearray(data)
             for at, new in self._patches.items():
@@ -220,24 +271,13 @@ class _ReadOnly:
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):  # a damaged file can point beyond all offsets
+            return -1
 
     def tell(self) -> int:
         return self._file.tell()
-
-
-def _floats(frame: Any) -> np.ndarray:
-    """Samples of a frame (n, channels) float32, integers divided by their full scale."""
-    array = frame.to_ndarray()
-    samples: np.ndarray  # (n, channels)
-    samples = array.T if frame.format.is_planar else array.reshape(-1, len(frame.layout.channels))
-    kind = frame.format.name.rstrip("p")
-    if kind == "u8":
-        return (samples.astype(np.float32) - 128.0) / 128.0
-    if kind in _FULL_SCALE:
-        return samples.astype(np.float32) / np.float32(_FULL_SCALE[kind])
-    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, and is counted as invalid
-        return samples.astype(np.float32, copy=False)
 
 
 def _joined(blocks: list[Block]) -> Block:

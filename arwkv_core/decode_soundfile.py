@@ -11,13 +11,21 @@ import soundfile
 from arwkv_core.audio_source import AudioSource
 from arwkv_core.decoder import MOST_BLOCK_FRAMES, MOST_BLOCK_VALUES, Block, DecodeError, Decoder
 
+_PLAIN_SUBTYPES = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW", "VORBIS", "OPUS")
 _UNKNOWN_FRAMES = 1 << 60  # libsndfile says 2**63 - 1 where it doesn't know
 
 
 class SoundfileDecoder(Decoder):
-    """A file that libsndfile reads."""
+    """A file that libsndfile reads.
 
-    def __init__(self, source: AudioSource) -> None:
+    Parameters
+    ----------
+    source : AudioSource
+    compressed : bool
+        False refuses what FFmpeg decodes better: ADPCM, GSM, ALAC ...
+    """
+
+    def __init__(self, source: AudioSource, *, compressed: bool = True) -> None:
         super().__init__(source)
         source.file.seek(0)
         self._guard = _GuardedFile(source.file)
@@ -28,6 +36,9 @@ class SoundfileDecoder(Decoder):
             self._file = soundfile.SoundFile(self._guard if self._fd is None else self._fd, closefd=False)
         except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError, OSError) as error:
             raise DecodeError(_reason(error)) from error
+        if not compressed and not self._file.subtype.startswith(_PLAIN_SUBTYPES):
+            self.close()
+            raise DecodeError(f"libsndfile: {self._file.subtype} is left to FFmpeg")
         self.sample_rate = self._file.samplerate
         self.channels = self._file.channels
         frames = self._file.frames

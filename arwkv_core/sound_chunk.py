@@ -112,6 +112,8 @@ def find_sound_chunk(file: BinaryIO, size: int) -> SoundChunk | None:
         if promised < 0:
             return None
         offset = start + -(-promised // layout.alignment) * layout.alignment
+        if offset >= size:
+            return None
     return None
 
 

@@ -39,7 +39,7 @@ def encode(
         if len(samples):
             sound = output.add_stream(codec, rate=rate, layout=layout)
             sound.bit_rate = 128_000
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), "fltp", layout)
+            frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), "flt", layout)
             frame.rate, frame.pts = rate, 0
             context = sound.codec_context
             convert = av.AudioResampler(context.format, layout, rate, frame_size=context.frame_size or 1024)

@@ -121,6 +121,18 @@ def test_long_5_1_film_sound(tmp_path: Path) -> None:
     assert np.argmax(spectrum) * 32_000 / 16_000 == pytest.approx(500, abs=2)  # the second channel's tone
 
 
+@pytest.mark.parametrize(("codec", "suffix"), [("aac", "m4a"), ("libopus", "mka"), ("pcm_f32le", "mka")])
+def test_many_channels(tmp_path: Path, codec: str, suffix: str) -> None:
+    channels, layout = (16, "16 channels") if codec == "pcm_f32le" else (8, "7.1")
+    path = encode(tmp_path / f"many.{suffix}", codec, tones(1.0, 48_000, channels), 48_000, layout)
+    audio, heard = read(path, channel=channels - 1)
+    assert audio.channels == channels
+    spectrum = np.abs(np.fft.rfft(heard[4_000:20_000]))  # bins of 2 Hz
+    assert 2 * np.argmax(spectrum) == 300 + 200 * (channels - 1)  # the last channel's tone
+    with pytest.raises(AudioError, match=f"use 0 to {channels - 1}"):
+        open_audio(path, channel=channels)
+
+
 def test_video_without_sound(tmp_path: Path) -> None:
     path = encode(tmp_path / "silent.mp4", "", np.zeros((0, 1), np.float32), 1, video=True)
     with pytest.raises(AudioError, match=r"silent\.mp4: has no audio track.*video"):

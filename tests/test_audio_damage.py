@@ -2,8 +2,10 @@
 
 import re
 import struct
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -267,6 +269,31 @@ def test_damage_in_the_middle_does_not_end_the_recording(tmp_path: Path, suffix:
     if suffix in ("m4a", "webm", "ogg", "opus"):  # timestamps show the hole: what follows keeps its time
         assert audio.filled_seconds > 0
         assert audio.decoded_seconds == pytest.approx(6.0, abs=0.1)
+
+
+def test_pauses_of_a_recorder_keep_their_time(tmp_path: Path) -> None:
+    path, second = tmp_path / "pauses.mka", tones(1.0, 48_000)
+    with av.open(str(path), "w") as output:
+        track = output.add_stream("pcm_f32le", rate=48_000, layout="stereo")
+        for start in (0, 3):
+            frame = av.AudioFrame.from_ndarray(second.reshape(1, -1), "flt", "stereo")
+            frame.rate, frame.pts, frame.time_base = 48_000, start * 48_000, Fraction(1, 48_000)
+            output.mux(track.encode(frame))
+    audio, heard = read(path)
+    assert (audio.decoded_seconds, audio.filled_seconds) == (4.0, 2.0)
+    loud = np.abs(heard.reshape(400, 320)).max(axis=1) > 0.01  # in steps of 10 ms
+    assert np.flatnonzero(loud[:300])[-1] == pytest.approx(99, abs=1)
+    assert np.flatnonzero(loud[150:])[0] == pytest.approx(150, abs=1)
+    assert "at 1.00 s (2.00 s)" in audio.warnings[0]
+
+
+@pytest.mark.parametrize("suffix", ["wav", "caf"])
+def test_damaged_compressed_sound_in_plain_containers(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"hurt.{suffix}"  # of which libsndfile's decoders would print to stderr
+    encode(path, "libmp3lame" if suffix == "wav" else "alac", tones(3.0), 44_100)
+    audio, _ = read(save(path, overwritten(path.read_bytes(), 0.5, 2000)))
+    assert 2.0 < audio.decoded_seconds < 3.1
+    assert audio.warnings or suffix == "caf"  # ALAC has no checksums: other bytes are other sound
 
 
 @pytest.mark.parametrize(("offset", "value"), [(22, 0), (22, 60_000), (24, 0)])
