@@ -85,7 +85,7 @@ def main() -> None:
     dtype = getattr(torch, options.dtype)
     backend = select(torch.device("cpu"), dtype).name
     print(
-        f"{backend}, {options.dtype}, {options.threads} threads, torch {torch.__version__}, {platform.processor()}"
+        f"{backend}, {options.dtype}, {options.threads} threads, torch {torch.__version__}, {platform.machine()}"
     )
     print(
         f"{'':28}{'B':>3}{'T':>7}{'H':>4}{'forward ns':>12}{'backward ns':>13}{'ratio':>7}{'forward ms':>12}"

@@ -16,15 +16,16 @@ from numba import njit, types
 from .numba_decay import decay
 from .numba_rows import (
     CHUNK,
-    FLOAT32,
     INLINE,
     PART,
     TENSOR_WORDS,
     clear,
     copy,
-    fetch,
+    fetch_row,
+    kind_of,
     place,
     read,
+    take_row,
     token_of,
     write,
 )
@@ -64,10 +65,8 @@ from .numba_vector import (
 from .numba_words import take, word
 
 # Words of the parameter block.
-NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, SCRATCH_BYTES, BATCH, TOKENS, HEADS, PARTS, KIND, GATE, DGATE = (
-    range(12)
-)
-TENSORS = range(12, 12 + 13 * TENSOR_WORDS, TENSOR_WORDS)
+NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, SCRATCH_BYTES, BATCH, TOKENS, HEADS, PARTS, GATE, DGATE = range(11)
+TENSORS = range(11, 11 + 13 * TENSOR_WORDS, TENSOR_WORDS)
 TENSOR_DY, TENSOR_R, TENSOR_W, TENSOR_K, TENSOR_V, TENSOR_A, TENSOR_B = TENSORS[:7]
 TENSOR_DR, TENSOR_DW, TENSOR_DK, TENSOR_DV, TENSOR_DA, TENSOR_DB = TENSORS[7:]
 WORDS = TENSORS.stop
@@ -102,13 +101,12 @@ SIGNATURE = types.void(types.int64)
 @njit(**PART)
 def gather(p, table, row, n, t, u, h):
     """What the states need: fill a row for token t, and the a of token u, which comes next, in the row behind it."""
-    kind = word(p, KIND)
-    copy(table + 4 * t * DECAYS * N, row + 4 * D, FLOAT32)
-    copy(table + 4 * (t * DECAYS + 1) * N, row + 4 * E, FLOAT32)
-    copy(place(p, TENSOR_K, n, t, h), row + 4 * K, kind)
-    copy(place(p, TENSOR_B, n, t, h), row + 4 * B, kind)
-    copy(place(p, TENSOR_V, n, t, h), row + 4 * V, kind)
-    copy(place(p, TENSOR_A, n, u, h), row + 4 * (ROW + A), kind)
+    copy(table + 4 * t * DECAYS * N, row + 4 * D)
+    copy(table + 4 * (t * DECAYS + 1) * N, row + 4 * E)
+    take_row(p, TENSOR_K, n, t, h, row + 4 * K)
+    take_row(p, TENSOR_B, n, t, h, row + 4 * B)
+    take_row(p, TENSOR_V, n, t, h, row + 4 * V)
+    take_row(p, TENSOR_A, n, u, h, row + 4 * (ROW + A))
 
 
 @njit(**PART)
@@ -116,7 +114,7 @@ def tabulate(p, table, n, h):
     """All decays of a head and their derivatives, which both directions need twice."""
     for t in range(word(p, TOKENS)):
         row = table + 4 * t * DECAYS * N
-        copy(place(p, TENSOR_W, n, t, h), row, word(p, KIND))
+        take_row(p, TENSOR_W, n, t, h, row)
         for i in range(0, N, 2 * VALUES):
             decay(row, i, i, N + i)
 
@@ -124,13 +122,12 @@ def tabulate(p, table, n, h):
 @njit(**INLINE)
 def gather_more(p, row, n, t, h, g):
     """What the gradients need besides."""
-    kind = word(p, KIND)
-    copy(place(p, TENSOR_A, n, t, h), row + 4 * A, kind)
-    copy(place(p, TENSOR_DY, n, t, h), row + 4 * DY, kind)
+    take_row(p, TENSOR_A, n, t, h, row + 4 * A)
+    take_row(p, TENSOR_DY, n, t, h, row + 4 * DY)
     r = place(p, TENSOR_R, n, t, h)
     share = splat(g)
     for i in range(0, N, VALUES):
-        x = read(r, i, kind)
+        x = read(r, i, kind_of(p, TENSOR_R))
         store(row, R + i, x)
         store(row, GR + i, multiply(share, x))
 
@@ -139,7 +136,7 @@ def gather_more(p, row, n, t, h, g):
 def fetch_token(p, n, t, h, first, last):
     """Ask for a token's rows of the tensors first..last."""
     for tensor in range(first, last + 1, TENSOR_WORDS):
-        fetch(place(p, tensor, n, t, h), word(p, KIND))
+        fetch_row(p, tensor, n, t, h)
 
 
 @njit(**PART)
@@ -214,7 +211,7 @@ def settle(p, tensor, met, alone, first, n, t, h, i, x):
     elif first:
         store(met, i, x)
     else:
-        write(place(p, tensor, n, t, h), i, add(x, load(met, i)), word(p, KIND))
+        write(place(p, tensor, n, t, h), i, add(x, load(met, i)), kind_of(p, tensor))
 
 
 @njit(**PART)
@@ -289,7 +286,7 @@ def backward_tasks(parameters):
     """Take tasks until there are none left; as many threads as like may do so at once.
 
     A task is a part of the directions and blocks of one head of one sequence. Where there is one part, it writes the
-    gradients in the inputs' kind; where there are more, each writes float32 into its own share of tensors
+    gradients in their tensors' kinds; where there are more, each writes float32 into its own share of tensors
     ``(parts * B, T, H, N)``, to be summed up. In the latter only its own blocks' columns of dv are not 0.
     """
     p = parameters

@@ -20,9 +20,14 @@ def _readable(x: Tensor) -> Tensor:
     return x if x.stride(-1) == 1 else x.contiguous()
 
 
+def _kept_dtype(x: Tensor) -> torch.dtype:
+    """The tensor's own where the kernel can write it."""
+    return x.dtype if x.dtype in KINDS else torch.float32
+
+
 def _describe(parameters: np.ndarray, word: int, x: Tensor) -> None:
     strides = [stride * x.element_size() for stride in x.stride()[:3]]
-    parameters[word : word + TENSOR_WORDS] = [x.data_ptr(), *strides]
+    parameters[word : word + TENSOR_WORDS] = [x.data_ptr(), *strides, KINDS[x.dtype]]
 
 
 def parts_for(tasks: int, most: int, threads: int) -> int:
@@ -40,12 +45,12 @@ def prepare() -> None:
 
 
 def forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
-    """y ``(B, T, H, N)`` in the dtype of the inputs; see `arwkv_kernels.bi_wkv7`."""
+    """y ``(B, T, H, N)`` in the dtype of v; see `arwkv_kernels.bi_wkv7`."""
     compiled = kernel(numba_forward.forward_tasks, numba_forward.SIGNATURE)
     inputs = [_readable(x) for x in (r, w, k, v, a, b)]
-    y = torch.empty(r.shape, dtype=inputs[0].dtype)
+    y = torch.empty(v.shape, dtype=_kept_dtype(v))
     fill_forward(compiled, inputs, gate.float().contiguous(), y)
-    return y.to(r.dtype)
+    return y.to(v.dtype)
 
 
 def fill_forward(compiled: Kernel, inputs: list[Tensor], gate: Tensor, y: Tensor) -> None:
@@ -64,12 +69,10 @@ def fill_forward(compiled: Kernel, inputs: list[Tensor], gate: Tensor, y: Tensor
     p[numba_forward.TOKENS] = tokens
     p[numba_forward.HEADS] = heads
     p[numba_forward.PARTS] = parts
-    p[numba_forward.KIND] = KINDS[y.dtype]
     p[numba_forward.STATES] = states.data_ptr()
     p[numba_forward.MEETING] = meeting.data_ptr()
     p[numba_forward.GATE] = gate.data_ptr()
-    words = range(numba_forward.TENSOR_R, numba_forward.WORDS, TENSOR_WORDS)
-    for word, x in zip(words, (*inputs, y), strict=True):
+    for word, x in zip(numba_forward.TENSORS, (*inputs, y), strict=True):
         _describe(p, word, x)
     for phase in range(2):
         p[numba_forward.NEXT_TASK] = p[numba_forward.NEXT_SCRATCH] = 0
@@ -80,23 +83,25 @@ def fill_forward(compiled: Kernel, inputs: list[Tensor], gate: Tensor, y: Tensor
 def backward(
     dy: Tensor, r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor
 ) -> Gradients:
-    """The seven gradients in the dtype of the inputs."""
+    """The seven gradients, each in the dtype of its tensor."""
     compiled = kernel(numba_backward.backward_tasks, numba_backward.SIGNATURE)
-    inputs = [_readable(x) for x in (dy, r, w, k, v, a, b)]
+    tensors = (r, w, k, v, a, b)
+    inputs = [_readable(x) for x in (dy, *tensors)]
     batch, _, heads, _ = r.shape
     threads = torch.get_num_threads()
     parts = parts_for(batch * heads, 2 * BLOCKS, threads)
     if parts == 1:
-        gradients = [torch.empty(r.shape, dtype=inputs[0].dtype) for _ in range(6)]
-        dgate = torch.empty(gate.shape)
+        gradients = [torch.empty(x.shape, dtype=_kept_dtype(x)) for x in tensors]
     else:
-        gradients = [torch.empty(parts * batch, *r.shape[1:]) for _ in range(6)]
-        dgate = torch.empty(parts * batch, *gate.shape[1:])
+        gradients = [torch.empty(parts * batch, *x.shape[1:]) for x in tensors]
+    dgate = torch.empty(parts * batch, *gate.shape[1:])
     fill_backward(compiled, inputs, gate.float().contiguous(), gradients, dgate, parts, threads)
     results = [*gradients, dgate]
     if parts > 1:
         results = [x.view(parts, batch, *x.shape[1:]).sum(0) for x in results]
-    dr, dw, dk, dv, da, db, dgate = (x.to(r.dtype) for x in results)
+    dr, dw, dk, dv, da, db, dgate = (
+        x.to(like.dtype) for x, like in zip(results, (*tensors, gate), strict=True)
+    )
     return dr, dw, dk, dv, da, db, dgate
 
 
@@ -122,7 +127,6 @@ def fill_backward(
     p[numba_backward.TOKENS] = tokens
     p[numba_backward.HEADS] = heads
     p[numba_backward.PARTS] = parts
-    p[numba_backward.KIND] = KINDS[inputs[0].dtype]
     p[numba_backward.GATE] = gate.data_ptr()
     p[numba_backward.DGATE] = dgate.data_ptr()
     for word, x in zip(numba_backward.TENSORS, (*inputs, *gradients), strict=True):

@@ -11,7 +11,21 @@ a direction is a task of its own, without a lock, y is written once, and no deca
 from numba import njit, types
 
 from .numba_decay import decay
-from .numba_rows import CHUNK, FLOAT32, INLINE, PART, TENSOR_WORDS, clear, copy, fetch, place, token_of, write
+from .numba_rows import (
+    CHUNK,
+    INLINE,
+    PART,
+    TENSOR_WORDS,
+    clear,
+    copy,
+    fetch,
+    fetch_row,
+    kind_of,
+    place,
+    take_row,
+    token_of,
+    write,
+)
 from .numba_vector import (
     BLOCKS,
     VALUES,
@@ -28,11 +42,10 @@ from .numba_vector import (
 from .numba_words import take, word
 
 # Words of the parameter block.
-NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, PHASE, TOKENS, HEADS, PARTS, KIND, STATES, MEETING, GATE = range(12)
-TENSOR_R, TENSOR_W, TENSOR_K, TENSOR_V, TENSOR_A, TENSOR_B, TENSOR_Y = range(
-    12, 12 + 7 * TENSOR_WORDS, TENSOR_WORDS
-)
-WORDS = 12 + 7 * TENSOR_WORDS
+NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, PHASE, TOKENS, HEADS, PARTS, STATES, MEETING, GATE = range(11)
+TENSORS = range(11, 11 + 7 * TENSOR_WORDS, TENSOR_WORDS)
+TENSOR_R, TENSOR_W, TENSOR_K, TENSOR_V, TENSOR_A, TENSOR_B, TENSOR_Y = TENSORS
+WORDS = TENSORS.stop
 
 # Offsets in the row of a token, in floats.
 R, D, K, B, A, V = range(0, 6 * N, N)
@@ -49,33 +62,33 @@ SIGNATURE = types.void(types.int64)
 
 
 @njit(**INLINE)
-def gather(p, row, n, t, u, h, kind, met):
+def gather(p, row, n, t, u, h, met):
     """Fill a row for token t, and the a of token u, which comes next, in the row behind it."""
     if word(p, PHASE) == 0:
-        copy(place(p, TENSOR_W, n, t, h), row + 4 * D, kind)
+        take_row(p, TENSOR_W, n, t, h, row + 4 * D)
         for i in range(0, N, 2 * VALUES):
             decay(row, D + i, D + i, V + i)  # the derivative is for the backward alone: v goes over it
     else:
-        copy(met + 4 * DECAY, row + 4 * D, FLOAT32)
-    copy(place(p, TENSOR_V, n, t, h), row + 4 * V, kind)
-    copy(place(p, TENSOR_R, n, t, h), row + 4 * R, kind)
-    copy(place(p, TENSOR_K, n, t, h), row + 4 * K, kind)
-    copy(place(p, TENSOR_B, n, t, h), row + 4 * B, kind)
-    copy(place(p, TENSOR_A, n, u, h), row + 4 * (ROW + A), kind)
+        copy(met + 4 * DECAY, row + 4 * D)
+    take_row(p, TENSOR_V, n, t, h, row + 4 * V)
+    take_row(p, TENSOR_R, n, t, h, row + 4 * R)
+    take_row(p, TENSOR_K, n, t, h, row + 4 * K)
+    take_row(p, TENSOR_B, n, t, h, row + 4 * B)
+    take_row(p, TENSOR_A, n, u, h, row + 4 * (ROW + A))
 
 
 @njit(**PART)
-def fetch_token(p, n, t, h, kind, met):
+def fetch_token(p, n, t, h, met):
     """Ask for a token's inputs ahead of their use."""
     if word(p, PHASE) == 0:
-        fetch(place(p, TENSOR_W, n, t, h), kind)
+        fetch_row(p, TENSOR_W, n, t, h)
     else:
-        fetch(met + 4 * DECAY, FLOAT32)
-    fetch(place(p, TENSOR_R, n, t, h), kind)
-    fetch(place(p, TENSOR_K, n, t, h), kind)
-    fetch(place(p, TENSOR_V, n, t, h), kind)
-    fetch(place(p, TENSOR_A, n, t, h), kind)
-    fetch(place(p, TENSOR_B, n, t, h), kind)
+        fetch(met + 4 * DECAY, 4 * N)
+    fetch_row(p, TENSOR_R, n, t, h)
+    fetch_row(p, TENSOR_K, n, t, h)
+    fetch_row(p, TENSOR_V, n, t, h)
+    fetch_row(p, TENSOR_A, n, t, h)
+    fetch_row(p, TENSOR_B, n, t, h)
 
 
 @njit(**PART)
@@ -98,8 +111,7 @@ def sweep(S, row, v, s, out):
 @njit(**INLINE)
 def run_task(p, scratch, task):
     """One phase of one direction of some of the value blocks of one head of one sequence."""
-    tokens, heads, parts, kind = word(p, TOKENS), word(p, HEADS), word(p, PARTS), word(p, KIND)
-    phase = word(p, PHASE)
+    tokens, heads, parts, phase = word(p, TOKENS), word(p, HEADS), word(p, PARTS), word(p, PHASE)
     part = task % parts
     direction = (task // parts) % 2
     chain = task // (2 * parts)
@@ -122,7 +134,7 @@ def run_task(p, scratch, task):
             t = token_of(start + i, direction, tokens)
             # after the last token nothing comes: any a will do
             u = token_of(min(start + i + 1, tokens - 1), direction, tokens)
-            gather(p, scratch + 4 * i * ROW, n, t, u, h, kind, meeting + 4 * t * MEETING_ROW)
+            gather(p, scratch + 4 * i * ROW, n, t, u, h, meeting + 4 * t * MEETING_ROW)
         for block in range(first_block, last_block):
             v = block * VALUES
             S = state + 4 * v * N
@@ -131,7 +143,7 @@ def run_task(p, scratch, task):
                 row = scratch + 4 * i * ROW
                 if block == first_block:
                     t = token_of(min(start + CHUNK + i, tokens - 1), direction, tokens)
-                    fetch_token(p, n, t, h, kind, meeting + 4 * t * MEETING_ROW)
+                    fetch_token(p, n, t, h, meeting + 4 * t * MEETING_ROW)
                 sweep(S, row, row + 4 * (V + v), s, outputs + 4 * (i * N + v))
         for i in range(length):
             t = token_of(start + i, direction, tokens)
@@ -140,7 +152,7 @@ def run_task(p, scratch, task):
                 for j in range(low, high, VALUES):
                     store(met, Y + j, load(outputs, i * N + j))
                 if part == 0:
-                    copy(scratch + 4 * (i * ROW + D), met + 4 * DECAY, FLOAT32)
+                    copy(scratch + 4 * (i * ROW + D), met + 4 * DECAY)
             else:
                 g = load_scalar(word(p, GATE), (n * tokens + t) * heads + h)
                 mine, other = splat(g), splat(1.0 - g)
@@ -149,7 +161,7 @@ def run_task(p, scratch, task):
                 y = place(p, TENSOR_Y, n, t, h)
                 for j in range(low, high, VALUES):
                     fused = multiply_add(load(outputs, i * N + j), mine, multiply(load(met, Y + j), other))
-                    write(y, j, fused, kind)
+                    write(y, j, fused, kind_of(p, TENSOR_Y))
 
 
 def forward_tasks(parameters):

@@ -9,8 +9,8 @@ from .numba_words import prefetch, word
 CHUNK = 16  # tokens that are gathered, and in the backward computed again, at a time
 FLOAT32, BFLOAT16 = 0, 1  # kinds of tensors
 
-# A tensor is described by four words of the parameter block: address, and strides of batch, token, head in bytes.
-TENSOR_WORDS = 4
+# A tensor is described by five words of the parameter block: address, strides of batch, token, head in bytes, kind.
+TENSOR_WORDS = 5
 
 PART = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 INLINE = PART | {"forceinline": True}
@@ -25,6 +25,12 @@ def place(parameters, tensor, n, t, h):
         + t * word(parameters, tensor + 2)
         + h * word(parameters, tensor + 3)
     )
+
+
+@njit(**INLINE)
+def kind_of(parameters, tensor):
+    """`FLOAT32` or `BFLOAT16`."""
+    return word(parameters, tensor + 4)
 
 
 @njit(**INLINE)
@@ -43,21 +49,34 @@ def write(target, i, x, kind):
 
 
 @njit(**PART)
-def copy(source, target, kind):
-    """One row into float32."""
-    if kind == BFLOAT16:
-        for i in range(0, N, VALUES):
-            store(target, i, load_bfloat16(source, i))
-    else:
-        for i in range(0, N, VALUES):
-            store(target, i, load(source, i))
+def copy(source, target):
+    """One row of float32."""
+    for i in range(0, N, VALUES):
+        store(target, i, load(source, i))
 
 
 @njit(**PART)
-def fetch(source, kind):
-    """Ask for one row, 64 bytes a cache line: it lies too far from the one before for the CPU to guess."""
-    for line in range(0, N * (2 if kind == BFLOAT16 else 4), 64):
+def take_row(parameters, tensor, n, t, h, target):
+    """A tensor's row into float32."""
+    source = place(parameters, tensor, n, t, h)
+    if kind_of(parameters, tensor) == BFLOAT16:
+        for i in range(0, N, VALUES):
+            store(target, i, load_bfloat16(source, i))
+    else:
+        copy(source, target)
+
+
+@njit(**PART)
+def fetch(source, size):
+    """Ask for so many bytes, 64 a cache line."""
+    for line in range(0, size, 64):
         prefetch(source + line)
+
+
+@njit(**PART)
+def fetch_row(parameters, tensor, n, t, h):
+    """Ask for a tensor's row ahead of its use: it lies too far from the one before for the CPU to guess."""
+    fetch(place(parameters, tensor, n, t, h), N * (2 if kind_of(parameters, tensor) == BFLOAT16 else 4))
 
 
 @njit(**PART)

@@ -23,19 +23,20 @@ def bi_wkv7(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, ga
     Parameters
     ----------
     r, w, k, v, a, b : Tensor, ``(B, T, H, 64)``
-        w is the log-log decay. One dtype (float32, bfloat16, float16 or float64) and device, T >= 1, any strides.
+        w is the log-log decay. One device, T >= 1, any strides; float32, bfloat16 and float16 in any mixture, as
+        autocast gives them, or all float64.
     gate : Tensor, ``(B, T, H)``
         Share of the forward direction.
 
     Returns
     -------
     Tensor, ``(B, T, H, 64)``
-        Of the inputs' dtype; state and arithmetic are float32 (float64 for float64). Differentiable in all seven.
+        In the dtype of v; state and arithmetic are float32 (float64 for float64). Differentiable in all seven.
 
     Raises
     ------
     TypeError
-        If the dtypes differ or are not floating.
+        If a dtype is none of these, or float64 stands beside another.
     ValueError
         If a shape or a device does not fit; the message names the tensor.
     BackendError
@@ -52,40 +53,40 @@ def _check(**tensors: Tensor) -> None:
         raise ValueError(f"r: expected shape (B, T, H, {HEAD_SIZE}), found {tuple(r.shape)}")
     if 0 in r.shape:
         raise ValueError(f"r: expected at least one sequence, token and head, found shape {tuple(r.shape)}")
-    if r.dtype not in DTYPES:
-        raise TypeError(f"r: expected dtype float32, bfloat16, float16 or float64, found {r.dtype}")
     for name, x in tensors.items():
         expected = r.shape[:3] if name == "gate" else r.shape
         if x.shape != expected:
             raise ValueError(f"{name}: expected shape {tuple(expected)}, as r has, found {tuple(x.shape)}")
-        if x.dtype != r.dtype:
-            raise TypeError(f"{name}: expected dtype {r.dtype}, as r has, found {x.dtype}")
+        if x.dtype not in DTYPES:
+            raise TypeError(f"{name}: expected dtype float32, bfloat16, float16 or float64, found {x.dtype}")
+        if (x.dtype == torch.float64) != (r.dtype == torch.float64):
+            raise TypeError(f"{name}: float64 can't be mixed: expected {r.dtype}, as r has, found {x.dtype}")
         if x.device != r.device:
             raise ValueError(f"{name}: expected on device {r.device}, as r is, found on {x.device}")
 
 
 @torch.library.custom_op("arwkv::bi_wkv7", mutates_args=())
 def _bi_wkv7(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
-    return registry.select(r.device, r.dtype).forward(r, w, k, v, a, b, gate)
+    return registry.select(v.device, v.dtype).forward(r, w, k, v, a, b, gate)
 
 
 @_bi_wkv7.register_fake
 def _(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
-    return r.new_empty(r.shape)
+    return v.new_empty(v.shape)
 
 
 @torch.library.custom_op("arwkv::bi_wkv7_backward", mutates_args=())
 def _bi_wkv7_backward(
     dy: Tensor, r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    return registry.select(r.device, r.dtype).backward(dy, r, w, k, v, a, b, gate)
+    return registry.select(v.device, v.dtype).backward(dy, r, w, k, v, a, b, gate)
 
 
 @_bi_wkv7_backward.register_fake
 def _(
     dy: Tensor, r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor
 ) -> tuple[Tensor, ...]:
-    return (*(r.new_empty(r.shape) for _ in range(6)), gate.new_empty(gate.shape))
+    return tuple(x.new_empty(x.shape) for x in (r, w, k, v, a, b, gate))
 
 
 def _remember(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -106,13 +107,15 @@ def _in_float32(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def _reference_forward(r: Tensor, *others: Tensor) -> Tensor:
-    return reference.bi_wkv7(_in_float32(r), *(_in_float32(x) for x in others)).to(r.dtype)
+def _reference_forward(
+    r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor
+) -> Tensor:
+    return reference.bi_wkv7(*(_in_float32(x) for x in (r, w, k, v, a, b, gate))).to(v.dtype)
 
 
 def _reference_backward(dy: Tensor, *inputs: Tensor) -> Gradients:
     gradients = reference.bi_wkv7_backward(_in_float32(dy), *(_in_float32(x) for x in inputs))
-    dr, dw, dk, dv, da, db, dgate = (g.to(dy.dtype) for g in gradients)
+    dr, dw, dk, dv, da, db, dgate = (g.to(x.dtype) for g, x in zip(gradients, inputs, strict=True))
     return dr, dw, dk, dv, da, db, dgate
 
 
@@ -133,7 +136,7 @@ def _numba_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     except ImportError as error:
         return f"numba can't be imported ({error})"
     except Exception as error:  # whatever a compiler may raise: the next backend is slower, but right
-        return f"its kernel can't be compiled ({type(error).__name__}: {error})"
+        return f"its kernel can't be compiled ({type(error).__name__}: {str(error).strip().splitlines()[-1]})"
     return None
 
 

@@ -35,9 +35,10 @@ class Backend:
         ``unavailable(device, dtype)`` gives None where the backend can run, otherwise the reason why not. It may
         import and probe; its answer is kept for the life of the process.
     forward : callable
-        ``forward(r, w, k, v, a, b, gate) -> y``; tensors of one dtype and device, of any strides.
+        ``forward(r, w, k, v, a, b, gate) -> y``, in the dtype of v; tensors of one device, of any strides, of
+        float32, bfloat16 and float16 in any mixture, or all of float64.
     backward : callable
-        ``backward(dy, r, w, k, v, a, b, gate)`` gives the seven gradients, in the dtype of the inputs.
+        ``backward(dy, r, w, k, v, a, b, gate)`` gives the seven gradients, each in the dtype of its tensor.
     """
 
     name: str
@@ -62,7 +63,7 @@ def backends() -> list[Backend]:
 
 
 def select(device: torch.device, dtype: torch.dtype) -> Backend:
-    """The backend for tensors of this device and dtype.
+    """The backend for tensors of this device, of which v has this dtype.
 
     Raises
     ------

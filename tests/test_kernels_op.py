@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from arwkv_kernels import bi_wkv7
+from arwkv_kernels import bi_wkv7, reference
 
 
 def leaves(tokens: int = 5, dtype: torch.dtype = torch.float32) -> list[Tensor]:
@@ -18,7 +18,9 @@ def leaves(tokens: int = 5, dtype: torch.dtype = torch.float32) -> list[Tensor]:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_opcheck(dtype: torch.dtype) -> None:
     bi_wkv7(*leaves())  # imports the module that registers the operator
-    torch.library.opcheck(torch.ops.arwkv.bi_wkv7.default, leaves(dtype=dtype))
+    inputs = leaves(dtype=dtype)
+    inputs[1] = leaves()[1]  # w in float32
+    torch.library.opcheck(torch.ops.arwkv.bi_wkv7.default, inputs)
 
 
 def test_opcheck_of_the_backward() -> None:
@@ -41,6 +43,31 @@ def test_compiles_without_a_graph_break(backend: str) -> None:
         assert x.grad is not None
         assert z.grad is not None
         assert torch.equal(x.grad, z.grad), f"d{name} differs"
+
+
+@pytest.mark.parametrize("backend", ["numba", "reference"])
+def test_dtypes_may_be_mixed(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARWKV_BACKEND", backend)
+    dtypes = (
+        torch.bfloat16,
+        torch.float32,
+        torch.bfloat16,
+        torch.bfloat16,
+        torch.float32,
+        torch.float16,
+        torch.bfloat16,
+    )
+    mixed = [x.detach().to(dtype).requires_grad_() for x, dtype in zip(leaves(20), dtypes, strict=True)]
+    exact = [x.detach().double() for x in mixed]
+    y = bi_wkv7(*mixed)
+    y.backward(torch.ones_like(y))
+    assert y.dtype == torch.bfloat16
+    cases.assert_close("y", y.detach(), reference.bi_wkv7(*exact), 2e-2)
+    gradients = reference.bi_wkv7_backward(torch.ones_like(exact[0]), *exact)
+    for name, x, gradient in zip(cases.NAMES, mixed, gradients, strict=True):
+        assert x.grad is not None
+        assert x.grad.dtype == x.dtype
+        cases.assert_close(f"d{name}", x.grad, gradient, 2e-2 if x.dtype == torch.bfloat16 else 1e-3)
 
 
 def test_runs_on_meta_tensors() -> None:
@@ -67,7 +94,12 @@ def test_double_precision_goes_to_a_backend_that_has_it() -> None:
             ValueError,
             r"gate: expected shape \(1, 5, 2\), .*found \(1, 5, 2, 1\)",
         ),
-        ("k", lambda x: x.bfloat16(), TypeError, r"k: expected dtype torch.float32, .*found torch.bfloat16"),
+        (
+            "k",
+            lambda x: x.double(),
+            TypeError,
+            r"k: float64 can't be mixed: .*torch.float32, .*found torch.float64",
+        ),
         ("r", lambda x: x.int(), TypeError, r"r: expected dtype float32, .*found torch.int32"),
         ("b", lambda x: x.to("meta"), ValueError, r"b: expected on device cpu, .*found on meta"),
     ],
