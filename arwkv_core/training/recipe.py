@@ -29,6 +29,8 @@ class NetworkTable:
     drop_path: float = 0.0
     whiten: bool = True
     """Start the patch embedding from the principal components of the training data."""
+    start: str = ""
+    """Name or folder of a model of this shape and these classes to go on from, instead of from noise."""
 
 
 @dataclass(frozen=True)

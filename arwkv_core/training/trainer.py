@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from arwkv_core.checkpoint import save_model_folder
+from arwkv_core.checkpoint import load_model, save_model_folder
 from arwkv_core.device import choose_device
-from arwkv_core.errors import ArwkvError
+from arwkv_core.errors import ArwkvError, ConfigError
 from arwkv_core.evaluate import Evaluation, evaluate_scores
-from arwkv_core.model import ARWKV
+from arwkv_core.model import ARWKV, Architecture
 from arwkv_core.model_config import ModelConfig
 from arwkv_core.prefetch import prefetch
 from arwkv_core.toml_writer import TomlValue
@@ -77,15 +77,19 @@ class Trainer:
         self.recipe, self.corpus, self.mels = recipe, corpus, mels
         self.device = choose_device(device)
         self.checkpoint_seconds = checkpoint_seconds
-        self.folder = RunFolder(output, _fingerprint(recipe, corpus), overwrite=overwrite)
+        start = load_start(recipe, corpus) if recipe.network.start else None
+        fingerprint = _fingerprint(recipe, corpus, start[1].weights_sha256 if start else "")
+        self.folder = RunFolder(output, fingerprint, overwrite=overwrite)
         torch.manual_seed(recipe.seed)
         width = corpus.embeddings.shape[1] if corpus.embeddings is not None and recipe.loss.embedding else 0
         self.student = Student(recipe, len(corpus.labels), width).to(self.device)
         self.batches = BatchMaker(recipe, corpus, mels)
-        if recipe.network.whiten:
+        if start:
+            self.student.network.load_state_dict(start[0].state_dict())
+        elif recipe.network.whiten:
             some = (self.batches(step).fbank for step in range(WHITENING_BATCHES))
             whiten_embedding_(self.student.network, some, recipe.seed)
-        if recipe.loss.kind == "sigmoid":
+        if recipe.loss.kind == "sigmoid" and not start:
             set_prior_(self.student.network, target_frequency(corpus))
         self.optimisers = make_optimisers(self.student, recipe.optimiser)
         self.mean = RunningMean(self.student.network, recipe.optimiser.ema)
@@ -286,9 +290,34 @@ def target_frequency(corpus: Corpus) -> NDArray[np.float64]:
     return sums / len(clips)
 
 
-def _fingerprint(recipe: Recipe, corpus: Corpus) -> str:
+def load_start(recipe: Recipe, corpus: Corpus) -> tuple[ARWKV, ModelConfig]:
+    """Load the model that a training goes on from.
+
+    Raises
+    ------
+    ConfigError
+        If it has another shape, other classes or another normalisation than the recipe.
+    """
+    name = recipe.network.start
+    model, config, labels = load_model(name)
+    shape = recipe.network
+    wanted = Architecture(shape.depth, shape.width, len(corpus.labels), shape.position, shape.frames)
+    checks = [
+        ("shape", wanted, model.arch),
+        ("mean and std", (recipe.data.mean, recipe.data.std), (config.mean, config.std)),
+    ]
+    for what, expected, found in checks:
+        if found != expected:
+            raise ConfigError(f"network.start: {name}: expected {what} {expected}, found {found}")
+    if labels.mids != corpus.labels.mids:
+        raise ConfigError(f"network.start: {name}: its classes are not those of the corpus, in their order")
+    return model, config
+
+
+def _fingerprint(recipe: Recipe, corpus: Corpus, start_sha256: str) -> str:
     """Hash of all that affects the result of a run, the targets included."""
     digest = hashlib.sha256(json.dumps(dataclasses.asdict(recipe), sort_keys=True).encode())
+    digest.update(start_sha256.encode())
     digest.update("\n".join(f"{clip.path.name} {clip.split} {clip.known}" for clip in corpus.clips).encode())
     digest.update(np.ascontiguousarray(corpus.teacher).data)
     digest.update(" ".join(corpus.labels.mids).encode())
