@@ -56,6 +56,36 @@ class Scorer(Protocol):
         """``(B, frames, 128)`` log-mels, not normalised -> ``(B, ceil(frames / 16), width)``."""
 
 
+class ScoreSource(Protocol):
+    """The step scores of one recording, wherever they come from: the model at work, or a store.
+
+    Iterate once, to the end; then `coverage` and `warnings` are valid.
+    """
+
+    @property
+    def file(self) -> str:
+        """The recording, as the user named it."""
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model that gave the scores."""
+
+    @property
+    def labels(self) -> LabelSet:
+        """Classes, in the order of the scores."""
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much of the recording was heard."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the decoder or the front end found odd."""
+
+    def __iter__(self) -> Iterator[Floats]:
+        """Yield ``(steps, classes)`` float32, each step of the recording once, in order."""
+
+
 def hop_in_frames(hop: float | None, window: int) -> int:
     """Turn the distance between windows into frames.
 
@@ -110,6 +140,7 @@ class ScoreStream:
     """
 
     coverage: Coverage
+    warnings: list[str]
 
     def __init__(
         self,
@@ -122,7 +153,22 @@ class ScoreStream:
     ) -> None:
         self.scorer, self.source, self.channel, self.progress = scorer, source, channel, progress
         self.hop_frames = hop_in_frames(hop, scorer.window_frames)
-        self.warnings: list[str] = []
+        self.warnings = []
+
+    @property
+    def file(self) -> str:
+        """The recording, as the caller named it."""
+        return describe(self.source)
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model."""
+        return self.scorer.name
+
+    @property
+    def labels(self) -> LabelSet:
+        """Classes, in the order of the scores."""
+        return self.scorer.labels
 
     def __iter__(self) -> Iterator[Floats]:
         """Yield ``(steps, classes)`` float32, each step of the recording once, in order.

@@ -1,6 +1,8 @@
-"""What tagging a recording gives: plain data, readable without torch or numpy."""
+"""What is said of a recording: plain data, readable without torch or numpy."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 SCHEMA_VERSION = 1
 """Version of the fields below as the writers put them into files; it rises when a field changes or goes."""
@@ -100,6 +102,74 @@ class TagResult:
     def scores(self) -> list[float]:
         """What the tags are ranked by: mean or maximum score, or active seconds."""
         return [ranking_score(tag, self.pool) for tag in self.tags]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A stretch of a recording in which one class sounds.
+
+    Parameters
+    ----------
+    start, end : float
+        Seconds from the recording's beginning; ``0 <= start < end <= coverage.decoded_seconds``.
+    name, mid : str
+        The class's display name and its AudioSet id; of a group, its name and ``group:NAME``.
+    mean, max : float
+        Score over the event's steps, 0 to 1; the mean weighs each step with its length.
+    """
+
+    start: float
+    end: float
+    name: str
+    mid: str
+    mean: float
+    max: float
+
+
+@dataclass(frozen=True)
+class StartTime:
+    """When a recording began.
+
+    Parameters
+    ----------
+    time : datetime
+        With a time zone where it is known, without (local time of the recorder) where it isn't.
+    source : str
+        Where that stands: ``option``, ``bext``, ``guano``, ``audiomoth`` or ``name``.
+    """
+
+    time: datetime
+    source: str
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The events of one recording.
+
+    Parameters
+    ----------
+    file : str
+        As the caller named it.
+    model : str
+        Name of the model.
+    coverage : Coverage
+    events : list of Event
+        In the order of their starts, then of their names.
+    settings : dict
+        What made events of scores, by option name; plain values, as JSON has them.
+    start_time : StartTime or None
+        None where nothing tells.
+    warnings : list of str
+        What the decoder or the front end found odd.
+    """
+
+    file: str
+    model: str
+    coverage: Coverage
+    events: list[Event]
+    settings: dict[str, Any] = field(default_factory=dict)
+    start_time: StartTime | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
