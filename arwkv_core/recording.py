@@ -125,6 +125,9 @@ class ScoreStream:
         Seconds between windows; half a window by default.
     progress : callable, optional
         Called before the first window and after each batch of windows.
+    first_step : int
+        Go on from this step, where the scores of those before it are at hand: the model hears only what bears on
+        it and on what follows. The batches are those of a whole run, so that the scores are the same to the bit.
 
     Attributes
     ----------
@@ -150,8 +153,10 @@ class ScoreStream:
         channel: int | None = None,
         hop: float | None = None,
         progress: Progress | None = None,
+        first_step: int = 0,
     ) -> None:
         self.scorer, self.source, self.channel, self.progress = scorer, source, channel, progress
+        self.first_step = first_step
         self.hop_frames = hop_in_frames(hop, scorer.window_frames)
         self.warnings = []
 
@@ -171,7 +176,7 @@ class ScoreStream:
         return self.scorer.labels
 
     def __iter__(self) -> Iterator[Floats]:
-        """Yield ``(steps, classes)`` float32, each step of the recording once, in order.
+        """Yield ``(steps, classes)`` float32, each step of the recording from `first_step` on once, in order.
 
         Raises
         ------
@@ -182,27 +187,28 @@ class ScoreStream:
         """
         scorer = self.scorer
         cutter = WindowCutter(scorer.window_frames, self.hop_frames)
-        blender = StepBlender(len(scorer.labels))
-        steps = 0
+        blender: StepBlender | None = None
+        step = 0  # of the recording, at which the blender's next rows begin
         with open_audio(self.source, sample_rate=scorer.sample_rate, channel=self.channel) as audio:
             self._report(0.0, audio)
             with closing(prefetch(log_mel_blocks(audio), BLOCKS_AHEAD)) as blocks:
                 for windows in _batches(_cut(cutter, blocks), max(1, BATCH_FRAMES // scorer.window_frames)):
-                    scores = scorer.scores(np.stack([window.features for window in windows]))
-                    if not np.isfinite(scores).all():
-                        raise CheckpointError(
-                            f"{describe(self.source)}: expected scores from 0 to 1, found NaN: are the "
-                            f"weights of {scorer.name} damaged? (another model: --model)"
-                        )
-                    for window, rows in zip(windows, scores, strict=True):
-                        final = blender.add(window.start, len(window.features), rows)
-                        if len(final):
-                            steps += len(final)
-                            yield final
-                    self._report((windows[-1].start + len(windows[-1].features)) * HOP_SECONDS, audio)
-            final = blender.finish()
-            steps += len(final)
-            yield final
+                    end = max(window.start + len(window.features) for window in windows)
+                    if end > self.first_step * FRAMES_PER_STEP:
+                        if blender is None:
+                            step = windows[0].start // FRAMES_PER_STEP
+                            blender = StepBlender(len(scorer.labels), step)
+                        for window, rows in zip(windows, self._score(windows), strict=True):
+                            final = blender.add(window.start, len(window.features), rows)
+                            yield from self._from_first_step(final, step)
+                            step += len(final)
+                    self._report(end * HOP_SECONDS, audio)
+            if blender is not None:
+                final = blender.finish()
+                yield from self._from_first_step(final, step)
+                step += len(final)
+            steps = count_steps(cutter.frames)
+            assert max(step, self.first_step) == steps, "a step of the recording was lost"
             self.coverage = Coverage(
                 header_seconds=audio.header_seconds,
                 decoded_seconds=audio.decoded_seconds,
@@ -212,7 +218,22 @@ class ScoreStream:
                 invalid_samples=audio.invalid_samples,
             )
             self.warnings = list(audio.warnings)
-        assert steps == count_steps(cutter.frames), "a step of the recording was lost"
+
+    def _score(self, windows: list[Window]) -> Floats:
+        """Let the model hear windows of one length: ``(windows, steps, classes)``."""
+        scores = self.scorer.scores(np.stack([window.features for window in windows]))
+        if not np.isfinite(scores).all():
+            raise CheckpointError(
+                f"{describe(self.source)}: expected scores from 0 to 1, found NaN: are the "
+                f"weights of {self.scorer.name} damaged? (another model: --model)"
+            )
+        return scores
+
+    def _from_first_step(self, rows: Floats, step: int) -> Iterator[Floats]:
+        """Yield what of ``rows``, which begin at ``step``, is asked for."""
+        rows = rows[max(self.first_step - step, 0) :]
+        if len(rows):
+            yield rows
 
     def _report(self, seconds: float, audio: Any) -> None:
         if self.progress is not None:

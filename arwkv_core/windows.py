@@ -131,11 +131,13 @@ class StepBlender:
     ----------
     classes : int
         Columns of the scores.
+    first : int
+        Step of the recording at which the first window begins.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, first: int = 0) -> None:
         self.classes = classes
-        self._first = 0  # step that the first open row stands for
+        self._first = first  # step that the first open row stands for
         self._sums = np.zeros((0, classes))  # (open steps, classes), weighted
         self._weights = np.zeros(0)  # (open steps,)
 

@@ -185,3 +185,20 @@ def test_a_stream_that_is_left_early_closes_its_recording(monkeypatch: pytest.Mo
     next(blocks)
     blocks.close()
     assert closed == [True]
+
+
+@pytest.mark.parametrize("hop", [None, 0.16, 1.28])
+@pytest.mark.parametrize("first_step", [1, 5, 19, 20, 21, 60, 74, 75])
+def test_going_on_gives_the_rest_of_the_same_scores(
+    first_step: int, hop: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_stream = stream_of(FakeAudio(12.0), monkeypatch, hop=hop)
+    whole = np.concatenate(list(whole_stream))
+    assert len(whole) == 75
+    scorer = LoudnessScorer()
+    stream = stream_of(FakeAudio(12.0), monkeypatch, hop=hop, first_step=first_step, scorer=scorer)
+    rest = np.concatenate([np.zeros((0, 3), np.float32), *stream])
+    assert np.array_equal(rest, whole[first_step:])
+    assert stream.coverage == whole_stream.coverage
+    if first_step == 75:
+        assert scorer.batches == [], "the model was asked for what was known"
