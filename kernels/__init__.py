@@ -1,7 +1,8 @@
 """Bi-WKV-7, the recurrence of A-RWKV: one operator, several backends.
 
-``bi_wkv7(r, w, k, v, a, b, gate)`` is the whole interface of the model; `backends` and `register` are for those who
-look at or add a backend. Torch is imported when one of them is first used, numba at the first call on a CPU.
+``bi_wkv7(r, w, k, v, a, b, gate)`` is what the model calls, ``wkv7_sweep(r, w, k, v, a, b, state)`` what it calls where
+its input is too long to be held at once; `backends` and `register` are for those who look at or add a backend. Torch is
+imported when one of them is first used, numba at the first call on a CPU.
 """
 
 import importlib
@@ -14,6 +15,7 @@ _HOME = {  # public name -> module that defines it
     "bi_wkv7": "op",
     "register": "registry",
     "select": "registry",
+    "wkv7_sweep": "sweep_op",
 }
 
 __all__ = list(_HOME)

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import numba_backward, numba_forward
+from . import numba_backward, numba_forward, numba_one_way
 from .numba_cache import Kernel, kernel
 from .numba_rows import BFLOAT16, FLOAT32, TENSOR_WORDS
-from .numba_vector import BLOCKS
+from .numba_vector import BLOCKS, VALUES, N
 from .reference import Gradients
 from .threads import run_on_threads
 
@@ -78,6 +78,36 @@ def fill_forward(compiled: Kernel, inputs: list[Tensor], gate: Tensor, y: Tensor
         p[numba_forward.NEXT_TASK] = p[numba_forward.NEXT_SCRATCH] = 0
         p[numba_forward.PHASE] = phase
         run_on_threads(compiled, p.ctypes.data, threads)
+
+
+def sweep(
+    r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, state: Tensor, reverse: bool
+) -> tuple[Tensor, Tensor]:
+    """y ``(B, T, H, N)`` in the dtype of v, state ``(B, H, N, N)``; see `arwkv_kernels.wkv7_sweep`."""
+    compiled = kernel(numba_one_way.one_way_tasks, numba_one_way.SIGNATURE)
+    inputs = [_readable(x) for x in (r, w, k, v, a, b)]
+    y = torch.empty(v.shape, dtype=_kept_dtype(v))
+    batch, tokens, heads, _ = v.shape
+    chains = batch * heads
+    threads = torch.get_num_threads()
+    parts = parts_for(chains, BLOCKS, threads)
+    states = torch.zeros(chains, numba_forward.STATE_FLOATS)
+    # from rows of values to blocks of them: [value, key] -> [block, key, value]
+    blocks = states[:, : N * N].unflatten(1, (BLOCKS, N, VALUES))
+    blocks.copy_(state.reshape(chains, BLOCKS, VALUES, N).transpose(2, 3))
+    scratch = torch.empty(min(threads, chains * parts) * numba_forward.SCRATCH_FLOATS)
+    p = np.zeros(numba_one_way.WORDS, np.int64)
+    p[numba_forward.TASKS] = chains * parts
+    p[numba_forward.SCRATCH] = scratch.data_ptr()
+    p[numba_forward.TOKENS] = tokens
+    p[numba_forward.HEADS] = heads
+    p[numba_forward.PARTS] = parts
+    p[numba_forward.STATES] = states.data_ptr()
+    p[numba_one_way.REVERSE] = int(reverse)
+    for word, x in zip(numba_forward.TENSORS, (*inputs, y), strict=True):
+        _describe(p, word, x)
+    run_on_threads(compiled, p.ctypes.data, threads)
+    return y.to(v.dtype), blocks.transpose(2, 3).reshape(batch, heads, N, N)
 
 
 def backward(

@@ -42,12 +42,13 @@ def bi_wkv7(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, ga
     BackendError
         If ``ARWKV_BACKEND`` forces a backend that can't run.
     """
-    _check(r=r, w=w, k=k, v=v, a=a, b=b, gate=gate)
+    check(r=r, w=w, k=k, v=v, a=a, b=b, gate=gate)
     result: Tensor = _bi_wkv7(r, w, k, v, a, b, gate)
     return result
 
 
-def _check(**tensors: Tensor) -> None:
+def check(**tensors: Tensor) -> None:
+    """Refuse tensors that don't fit r, with an error that names them; the gate has no channels."""
     r = tensors["r"]
     if r.ndim != 4 or r.shape[-1] != HEAD_SIZE:
         raise ValueError(f"r: expected shape (B, T, H, {HEAD_SIZE}), found {tuple(r.shape)}")
@@ -119,8 +120,18 @@ def _reference_backward(dy: Tensor, *inputs: Tensor) -> Gradients:
     return dr, dw, dk, dv, da, db, dgate
 
 
+def _reference_sweep(
+    r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, state: Tensor, reverse: bool
+) -> tuple[Tensor, Tensor]:
+    exact = [_in_float32(x) for x in (r, w, k, v, a, b, state)]
+    y, after = reference.wkv7_sweep(*exact, reverse=reverse)
+    return y.to(v.dtype), after
+
+
 registry.register(
-    registry.Backend("reference", lambda device, dtype: None, _reference_forward, _reference_backward)
+    registry.Backend(
+        "reference", lambda device, dtype: None, _reference_forward, _reference_backward, _reference_sweep
+    )
 )
 
 
@@ -152,4 +163,12 @@ def _numba_backward(*inputs: Tensor) -> Gradients:
     return numba_cpu.backward(*inputs)
 
 
-registry.register(registry.Backend("numba", _numba_unavailable, _numba_forward, _numba_backward))
+def _numba_sweep(*inputs: Any) -> tuple[Tensor, Tensor]:
+    from . import numba_cpu
+
+    return numba_cpu.sweep(*inputs)
+
+
+registry.register(
+    registry.Backend("numba", _numba_unavailable, _numba_forward, _numba_backward, _numba_sweep)
+)

@@ -19,21 +19,46 @@ def decay(w: Tensor) -> Tensor:
     return torch.exp(-torch.exp(w.clamp(max=MAX_LOG_LOG_DECAY)))
 
 
-def wkv7(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """One direction, t = 1..T, from a zero state. All ``(B, T, H, N)``; differentiable."""
-    batch, tokens, heads, channels = r.shape
+def wkv7_sweep(
+    r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, state: Tensor, reverse: bool = False
+) -> tuple[Tensor, Tensor]:
+    """One direction over a stretch of tokens, from the state that the stretch before it has left.
+
+    Parameters
+    ----------
+    r, w, k, v, a, b : Tensor, ``(B, T, H, N)``
+        w is the log-log decay.
+    state : Tensor, ``(B, H, N, N)``
+        Left as it is.
+    reverse : bool
+        Run from the last token to the first.
+
+    Returns
+    -------
+    y : Tensor, ``(B, T, H, N)``
+        In the order of the tokens.
+    state : Tensor, ``(B, H, N, N)``
+        After the token that came last.
+    """
+    tokens = r.shape[1]
     d = decay(w)
-    S = r.new_zeros(batch, heads, channels, channels)
-    y = []
-    for t in range(tokens):
+    S = state
+    y: list[Tensor] = [r] * tokens
+    for t in reversed(range(tokens)) if reverse else range(tokens):
         s = (S * a[:, t, :, None, :]).sum(-1)  # (B, H, N)
         S = (
             S * d[:, t, :, None, :]
             + s[..., None] * b[:, t, :, None, :]
             + v[:, t, :, :, None] * k[:, t, :, None, :]
         )
-        y.append((S * r[:, t, :, None, :]).sum(-1))
-    return torch.stack(y, dim=1)
+        y[t] = (S * r[:, t, :, None, :]).sum(-1)
+    return torch.stack(y, dim=1), S
+
+
+def wkv7(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """One direction, t = 1..T, from a zero state. All ``(B, T, H, N)``; differentiable."""
+    batch, _, heads, channels = r.shape
+    return wkv7_sweep(r, w, k, v, a, b, r.new_zeros(batch, heads, channels, channels))[0]
 
 
 def bi_wkv7(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:

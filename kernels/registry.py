@@ -19,6 +19,8 @@ ORDER = ("cuda", "numba", "torch", "reference")  # fastest first; names not yet 
 SLOWEST = ORDER[-1]  # hundreds of times slower: whoever gets it should hear why
 ENVIRONMENT_VARIABLE = "ARWKV_BACKEND"
 
+Sweep = Callable[..., tuple[Tensor, Tensor]]
+
 
 class BackendError(UsageError, RuntimeError):
     """The forced backend is unknown or can't run here; the command line prints it as one line."""
@@ -39,12 +41,23 @@ class Backend:
         float32, bfloat16 and float16 in any mixture, or all of float64.
     backward : callable
         ``backward(dy, r, w, k, v, a, b, gate)`` gives the seven gradients, each in the dtype of its tensor.
+    sweep : callable, optional
+        ``sweep(r, w, k, v, a, b, state, reverse) -> y, state``, tensors as for `forward`, the state in float32 (in
+        float64 with float64) and not changed. A backend without it is passed over where the operator is
+        ``wkv7_sweep``.
     """
 
     name: str
     unavailable: Callable[[torch.device, torch.dtype], str | None]
     forward: Callable[..., Tensor]
     backward: Callable[..., Gradients]
+    sweep: Sweep | None = None
+
+    def obstacle(self, device: torch.device, dtype: torch.dtype, sweep: bool) -> str | None:
+        """Why it can't run here, or can't run the sweep; None where it can."""
+        if sweep and self.sweep is None:
+            return "has no sweep in one direction (wkv7_sweep), which long contexts need"
+        return self.unavailable(device, dtype)
 
 
 _backends: dict[str, Backend] = {}
@@ -62,19 +75,20 @@ def backends() -> list[Backend]:
     return known + [backend for name, backend in _backends.items() if name not in ORDER]
 
 
-def select(device: torch.device, dtype: torch.dtype) -> Backend:
-    """The backend for tensors of this device, of which v has this dtype.
+def select(device: torch.device, dtype: torch.dtype, *, sweep: bool = False) -> Backend:
+    """The backend for tensors of this device, of which v has this dtype; with ``sweep`` one that has a sweep.
 
     Raises
     ------
     BackendError
         If ``ARWKV_BACKEND`` names a backend that is unknown or can't run here, or if no backend can.
     """
-    return _choose(device.type, device.index, dtype, os.environ.get(ENVIRONMENT_VARIABLE, ""))
+    return _choose(device.type, device.index, dtype, os.environ.get(ENVIRONMENT_VARIABLE, ""), sweep)
 
 
 @cache
-def _choose(kind: str, index: int | None, dtype: torch.dtype, forced: str) -> Backend:
+def _choose(kind: str, index: int | None, dtype: torch.dtype, forced: str, sweep: bool) -> Backend:
+    operator = "WKV-7 in one direction" if sweep else "Bi-WKV-7"
     device = torch.device(kind, index) if index is not None else torch.device(kind)
     way_out = f"unset {ENVIRONMENT_VARIABLE} to let arwkv choose"
     if forced and forced not in _backends:
@@ -83,20 +97,20 @@ def _choose(kind: str, index: int | None, dtype: torch.dtype, forced: str) -> Ba
             f"{ENVIRONMENT_VARIABLE}={forced}: no such backend; there are {names}; or {way_out}"
         )
     if forced:
-        reason = _backends[forced].unavailable(device, dtype)
+        reason = _backends[forced].obstacle(device, dtype, sweep)
         if reason is not None:
             raise BackendError(
                 f"{ENVIRONMENT_VARIABLE}={forced} can't run {dtype} on {device}: {reason}; {way_out}"
             )
-        logger.info("Bi-WKV-7 for %s on %s: %s (%s)", dtype, device, forced, ENVIRONMENT_VARIABLE)
+        logger.info("%s for %s on %s: %s (%s)", operator, dtype, device, forced, ENVIRONMENT_VARIABLE)
         return _backends[forced]
     passed_over: list[str] = []
     for backend in backends():
-        reason = backend.unavailable(device, dtype)
+        reason = backend.obstacle(device, dtype, sweep)
         if reason is None:
             because = "; ".join(passed_over) or "first choice"
             level = logging.WARNING if backend.name == SLOWEST and passed_over else logging.INFO
-            logger.log(level, "Bi-WKV-7 for %s on %s: %s (%s)", dtype, device, backend.name, because)
+            logger.log(level, "%s for %s on %s: %s (%s)", operator, dtype, device, backend.name, because)
             return backend
         passed_over.append(f"{backend.name}: {reason}")
-    raise BackendError(f"no backend runs Bi-WKV-7 for {dtype} on {device}: " + "; ".join(passed_over))
+    raise BackendError(f"no backend runs {operator} for {dtype} on {device}: " + "; ".join(passed_over))
