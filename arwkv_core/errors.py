@@ -31,3 +31,7 @@ class ConfigError(ArwkvError):
 
 class LabelError(ArwkvError):
     """A class that the label list does not know, or a damaged label list."""
+
+
+class ScoreFileError(ArwkvError):
+    """Kept scores that can't be read, or that another run is writing."""

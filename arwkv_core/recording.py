@@ -49,6 +49,10 @@ class Scorer(Protocol):
     def window_frames(self) -> int:
         """Frames that it hears at once, a multiple of 16."""
 
+    @property
+    def provenance(self) -> dict[str, dict[str, Any]]:
+        """What, besides the windows, its scores depend on: tables ``model`` and ``front_end``, as JSON has them."""
+
     def scores(self, features: Floats) -> Floats:
         """``(B, frames, 128)`` log-mels, not normalised -> ``(B, ceil(frames / 16), classes)``, 0 to 1."""
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +16,12 @@ from .device import AUTO, choose_device
 from .errors import FeatureError
 from .labels import LabelSet
 from .model import ARWKV
-from .model_config import ModelConfig
-from .recording import Progress, ScoreStream, Source, describe
+from .model_config import FRONT_END, ModelConfig
+from .recording import Progress, ScoreStream, Source
 from .results import Coverage, Tag, TagResult
-from .scores import StepScores, SummaryBuilder
-from .selection import Selection, check_fraction
+from .scores import StepScores
+from .selection import Selection
+from .tagging import tag_of
 from .windows import count_steps
 
 __all__ = ["Coverage", "Tag", "TagResult", "Tagger", "load", "tag"]
@@ -143,6 +145,25 @@ class Tagger:
     def window_frames(self) -> int:
         """Frames (10 ms) that the model hears at once."""
         return self.config.window_frames
+
+    @property
+    def provenance(self) -> dict[str, dict[str, Any]]:
+        """What, besides the windows, its scores depend on: tables ``model`` and ``front_end``, as JSON has them."""
+        config = self.config
+        return {
+            "model": {
+                "name": config.name,
+                "weights_sha256": config.weights_sha256,
+                "score_function": config.score_function,
+                "active_threshold": config.active_threshold,
+            },
+            "front_end": {
+                "kind": FRONT_END,
+                "sample_rate": self.sample_rate,
+                "mean": config.mean,
+                "std": config.std,
+            },
+        }
 
     @property
     def device(self) -> torch.device:
@@ -280,19 +301,6 @@ class Tagger:
         """
         if active_threshold is None:
             active_threshold = self.config.active_threshold
-        check_fraction("active_threshold", active_threshold)
         selection = Selection(top_k, threshold, pool, include, exclude)
-        selection.classes(self.labels)  # a wrong name is refused before an hour of work, not after
         stream = self.stream(path, channel=channel, hop=hop, progress=progress)
-        builder = SummaryBuilder(len(self.labels), active_threshold)
-        for block in stream:
-            builder.add(block)
-        return TagResult(
-            file=describe(path),
-            model=self.name,
-            pool=pool,
-            active_threshold=active_threshold,
-            coverage=stream.coverage,
-            tags=selection.pick(builder.finish(stream.coverage.decoded_seconds), self.labels),
-            warnings=stream.warnings,
-        )
+        return tag_of(stream, selection, active_threshold)

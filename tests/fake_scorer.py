@@ -16,6 +16,11 @@ class LoudnessScorer:
     labels = LABELS
     sample_rate = SAMPLE_RATE
 
+    provenance = {  # noqa: RUF012 - nobody changes it
+        "model": {"name": name, "weights_sha256": "", "score_function": "sigmoid", "active_threshold": 0.5},
+        "front_end": {"kind": "kaldi-log-mel", "sample_rate": SAMPLE_RATE, "mean": 0.0, "std": 1.0},
+    }
+
     def __init__(self, window_frames: int = 320) -> None:
         self.window_frames = window_frames
         self.batches: list[tuple[int, ...]] = []
