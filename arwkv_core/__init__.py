@@ -19,16 +19,19 @@ _HOME = {  # public name -> module that defines it
     "LogMelStream": "features",
     "ModelConfig": "model_config",
     "Ontology": "ontology",
+    "StartTime": "results",
     "StepScores": "scores",
     "Tag": "results",
     "TagResult": "results",
     "Tagger": "tagger",
+    "find_start_time": "start_time",
     "load": "tagger",
     "load_model": "checkpoint",
     "log_mel": "features",
     "open_audio": "audio",
     "save_model_folder": "checkpoint",
     "tag": "tagger",
+    "wall_clock": "start_time",
 }
 
 __all__ = ["__version__", *_HOME]

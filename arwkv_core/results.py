@@ -135,7 +135,7 @@ class StartTime:
     time : datetime
         With a time zone where it is known, without (local time of the recorder) where it isn't.
     source : str
-        Where that stands: ``option``, ``bext``, ``guano``, ``audiomoth`` or ``name``.
+        Where that stands: ``option``, ``guano``, ``wamd`` (Song Meter), ``bext``, ``audiomoth`` or ``name``.
     """
 
     time: datetime

@@ -45,7 +45,7 @@ class SoundChunk:
 
 
 @dataclass(frozen=True)
-class _Layout:
+class ChunkLayout:
     """How a container writes its chunks: name, then size, then body, then padding to a boundary."""
 
     name_bytes: int
@@ -56,15 +56,15 @@ class _Layout:
     header_counts: bool = False  # the size includes name and size
 
 
-_W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # what all names of W64 but the first end with
-_LAYOUTS = {
-    b"RIFF": _Layout(4, "<I", 2, 12, b"data"),
-    b"RF64": _Layout(4, "<I", 2, 12, b"data"),
-    b"BW64": _Layout(4, "<I", 2, 12, b"data"),
-    b"RIFX": _Layout(4, ">I", 2, 12, b"data"),
-    b"riff": _Layout(16, "<Q", 8, 40, b"data" + _W64_TAIL, header_counts=True),
-    b"FORM": _Layout(4, ">I", 2, 12, b"SSND"),
-    b"caff": _Layout(4, ">q", 1, 8, b"data"),
+W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # what all names of W64 but the first end with
+LAYOUTS = {
+    b"RIFF": ChunkLayout(4, "<I", 2, 12, b"data"),
+    b"RF64": ChunkLayout(4, "<I", 2, 12, b"data"),
+    b"BW64": ChunkLayout(4, "<I", 2, 12, b"data"),
+    b"RIFX": ChunkLayout(4, ">I", 2, 12, b"data"),
+    b"riff": ChunkLayout(16, "<Q", 8, 40, b"data" + W64_TAIL, header_counts=True),
+    b"FORM": ChunkLayout(4, ">I", 2, 12, b"SSND"),
+    b"caff": ChunkLayout(4, ">q", 1, 8, b"data"),
 }
 
 
@@ -87,7 +87,7 @@ def find_sound_chunk(file: BinaryIO, size: int) -> SoundChunk | None:
     magic = file.read(4)
     if magic == b".snd":
         return _au_chunk(file, size)
-    layout = _LAYOUTS.get(magic)
+    layout = LAYOUTS.get(magic)
     if layout is None:
         return None
     size_bytes = struct.calcsize(layout.size_format)
@@ -123,7 +123,7 @@ def _judge(file: BinaryIO, size: int, start: int, promised: int, size_field: int
         return SoundChunk(start, None, rest, size_field)
     if promised == 0 and rest > 0 and not _is_chunk_name(file, start):
         return SoundChunk(start, None, rest, size_field)
-    if size_field and promised < rest and rest >= _GIB4 and (rest - promised) % _GIB4 < _PLACEHOLDER_SLACK:
+    if size_field and rest - promised >= _GIB4 and (rest - promised) % _GIB4 < _PLACEHOLDER_SLACK:
         return SoundChunk(start, None, rest, size_field)  # more than 4 GiB: the size has wrapped around
     return SoundChunk(start, promised, min(promised, rest), size_field)
 

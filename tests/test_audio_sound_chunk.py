@@ -56,6 +56,8 @@ def wav_of(size: int, promised: int, rate: int = 192_000) -> bytes:
     [
         (5 * GIB, 5 * GIB % 2**32, None),  # wrapped around
         (5 * GIB + 500, 5 * GIB % 2**32, None),  # and a small chunk behind it
+        (2**32 + 100, 2**32 - 10_000, 2**32 - 10_000),  # not wrapped: a chunk behind it
+        (2**32 + 100, 2**32 - 1_000, 2**32 - 1_000),
         (5 * GIB, 0xFFFFFFFF, None),
         (3 * GIB, 3 * GIB, 3 * GIB),
         (1000, 0x7FFFF000, None),
