@@ -1,12 +1,16 @@
 """``arwkv tag``: what is in each recording."""
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from arwkv_core.constants import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from arwkv_core.results import TagResult
 
 
 class Pool(str, Enum):
@@ -111,7 +115,7 @@ def tag(
     from arwkv_cli.plain_text import printable
     from arwkv_cli.progress import RunProgress
     from arwkv_cli.tag_output import TagOutput
-    from arwkv_core.batch import run_batch
+    from arwkv_core.batch import run_pairs
     from arwkv_core.finder import find_recordings
     from arwkv_core.results import Failure, TagResult
     from arwkv_core.whole_file import check_not_input
@@ -149,7 +153,7 @@ def tag(
                     progress=progress.update,
                 )
 
-            for file, outcome in zip(found.files, run_batch(found.files, work), strict=True):
+            for file, outcome in run_pairs(found.files, _Here(work)):
                 if isinstance(outcome, Failure):
                     progress.end(None)
                     with progress.hidden():
@@ -165,3 +169,13 @@ def tag(
         typer.echo(f"arwkv: {progress.summary()}", err=True)
     if progress.failed or found.failures:
         raise typer.Exit(1)
+
+
+class _Here:
+    """A task of which nothing has to be loaded any more."""
+
+    def __init__(self, work: Callable[[str], "TagResult"]) -> None:
+        self.work = work
+
+    def open(self) -> Callable[[str, Callable[[float, float | None], None]], "TagResult"]:
+        return lambda file, progress: self.work(file)

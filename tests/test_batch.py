@@ -1,262 +1,133 @@
-"""Many recordings: which are found, what becomes of those that fail, and how an output file appears."""
+"""A batch: what becomes of recordings that fail, of processes that die, and of an interruption."""
 
 import os
-import sys
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
+from batch_tasks import Dies, Lengths, NoModel, Threads
 
-from arwkv_core.batch import run_batch
-from arwkv_core.errors import AudioError, UsageError
-from arwkv_core.finder import AUDIO_EXTENSIONS, find_recordings
+from arwkv_core.batch import run_batch, run_pairs
+from arwkv_core.errors import ArwkvError, ModelNotFound, UsageError
 from arwkv_core.results import Failure
-from arwkv_core.whole_file import WholeFile
 
-needs_posix_names = pytest.mark.skipif(sys.platform != "linux", reason="file names there are Unicode")
+FILES = ["a", "bad-1", "slow-1", "gone-1", "locked-1", "huge-1", "ccc"]
+OUTCOMES = [
+    ("a", 1),
+    Failure("bad-1", "can't be read as audio: not a sound"),
+    ("slow-1", 6),
+    Failure("gone-1", "No such file or directory"),
+    Failure("locked-1", "something"),
+    Failure("huge-1", "not enough memory for it"),
+    ("ccc", 3),
+]
 
-
-@pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with recordings and other things; it is the working directory."""
-    for name in (
-        "b.wav",
-        "a/2.MP3",
-        "a/1.flac",
-        "a/notes.txt",
-        "a/.hidden.wav",
-        "a/deep/er/x.opus",
-        ".git/y.wav",
-        "c.wav.csv",
-        "noext",
-        "Z.m4a",
-        "empty/readme.md",
-        "[live].wav",
-    ):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
 
-def names(*inputs: str) -> list[str]:
-    found = find_recordings(inputs)
-    assert found.failures == []
-    return found.files
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_fails_is_reported_and_the_others_are_done(jobs: int) -> None:
+    assert list(run_batch(FILES, Lengths(), jobs=jobs)) == OUTCOMES
 
 
-def test_a_folder_gives_its_recordings_sorted_without_hidden_ones(tree: Path) -> None:
-    assert names(".") == [
-        "./Z.m4a",
-        "./[live].wav",
-        "./a/1.flac",
-        "./a/2.MP3",
-        "./a/deep/er/x.opus",
-        "./b.wav",
-    ]
-    assert names("a") == ["a/1.flac", "a/2.MP3", "a/deep/er/x.opus"]
+def test_outcomes_that_need_no_order_come_as_they_are_ready() -> None:
+    pairs = list(run_pairs(FILES, Lengths(), jobs=2, ordered=False))
+    assert sorted(file for file, _ in pairs) == sorted(FILES)
+    assert dict(pairs) == dict(zip(FILES, OUTCOMES, strict=True))
 
 
-def test_a_named_file_is_taken_whatever_its_name(tree: Path) -> None:
-    inputs = ["noext", "a/.hidden.wav", "a/notes.txt", "not-there.wav", "-", "[live].wav"]
-    assert names(*inputs) == inputs
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("files", [[], ["a"]])
+def test_batches_smaller_than_their_jobs(files: list[str], jobs: int, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert list(run_batch(files, Lengths(log), jobs=jobs)) == [("a", 1)] * len(files)
+    if jobs > 1 and files:
+        assert len(log.read_text().split()) == 1  # no process without a recording
 
 
-def test_a_hidden_folder_that_is_named_is_entered(tree: Path) -> None:
-    assert names(".git") == [".git/y.wav"]
-
-
-def test_each_recording_once_in_the_order_of_the_inputs(tree: Path) -> None:
-    assert names("b.wav", "a", "./b.wav", str(tree / "a/1.flac"), "a", "-", "-") == [
-        "b.wav",
-        "a/1.flac",
-        "a/2.MP3",
-        "a/deep/er/x.opus",
-        "-",
-    ]
-
-
+@pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize(
-    ("pattern", "expected"),
-    [
-        ("*.wav", ["[live].wav", "b.wav"]),
-        ("a/?.*", ["a/1.flac", "a/2.MP3"]),
-        ("[ab]*", ["a/1.flac", "a/2.MP3", "a/deep/er/x.opus", "b.wav"]),
-        ("a/**", ["a/1.flac", "a/2.MP3", "a/deep/er/x.opus"]),
-        ("**/*.opus", ["a/deep/er/x.opus"]),
-    ],
+    ("file", "error"), [("usage-1", UsageError), ("bug-1", ZeroDivisionError), ("full-1", OSError)]
 )
-def test_patterns(tree: Path, pattern: str, expected: list[str]) -> None:
-    assert names(pattern) == expected
+def test_what_concerns_every_recording_ends_the_run(file: str, error: type[Exception], jobs: int) -> None:
+    with pytest.raises(error):
+        list(run_batch([file, "a"], Lengths(), jobs=jobs))
 
 
-def test_a_pattern_without_a_match_is_a_failure(tree: Path) -> None:
-    found = find_recordings(["*.ogg", "b.wav"])
-    assert found.files == ["b.wav"]
-    assert found.failures == [Failure("*.ogg", "no file matches this pattern")]
+def test_a_bug_in_another_process_comes_with_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        list(run_batch(["a", "bug-1"], Lengths(), jobs=2))
+    assert 'raise ZeroDivisionError("a bug")' in str(caught.value.__cause__)
 
 
-def test_a_folder_without_recordings_is_told(tree: Path) -> None:
-    found = find_recordings(["empty", "b.wav", "a", "a"])
-    assert found.empty == ["empty"]
-    assert found.failures == []
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_task_that_cannot_be_opened_ends_the_run(jobs: int) -> None:
+    with pytest.raises(ModelNotFound, match="no model 'x'"):
+        list(run_batch(["a", "b"], NoModel(), jobs=jobs))
 
 
-@pytest.mark.parametrize("inputs", [["empty"], []])
-def test_nothing_at_all_is_wrong_usage(tree: Path, inputs: list[str]) -> None:
-    with pytest.raises(UsageError, match="no recordings in"):
-        find_recordings(inputs)
+def test_jobs_below_one_are_refused() -> None:
+    with pytest.raises(UsageError, match="--jobs: expected at least 1, found 0"):
+        list(run_batch(["a"], Lengths(), jobs=0))
 
 
-def test_links_are_followed_but_never_round_in_circles(tree: Path) -> None:
-    (tree / "a/deep/up").symlink_to(tree, target_is_directory=True)
-    (tree / "a/self.wav").symlink_to(tree / "a/self.wav")
-    (tree / "a/gone.wav").symlink_to(tree / "nowhere")
-    other = tree / ".elsewhere"
-    other.mkdir()
-    (other / "linked.wav").touch()
-    (tree / "a/other").symlink_to(other, target_is_directory=True)
-    files = names("a")
-    assert len(files) == len(set(files))
-    assert {"a/other/linked.wav", "a/gone.wav", "a/self.wav", "a/1.flac"} <= set(files)
-    assert "a/deep/up/b.wav" in files
+@posix
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_process_that_dies_costs_its_recording_only(jobs: int) -> None:
+    files = ["a", "segfault-1", "leaves-1", "segfault-2", "ccc"]
+    outcomes = dict(run_pairs(files, Lengths(), jobs=jobs, isolated=True))
+    killed = "the process that read it was killed (signal 9)"
+    assert outcomes == {
+        "a": ("a", 1),
+        "segfault-1": Failure("segfault-1", killed),
+        "leaves-1": Failure("leaves-1", "the process that read it ended (exit code 7)"),
+        "segfault-2": Failure("segfault-2", killed),
+        "ccc": ("ccc", 3),
+    }
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_cannot_be_read_is_a_failure(tree: Path) -> None:
-    (tree / "a/deep").chmod(0)
+@posix
+def test_processes_that_die_while_they_load_end_the_run() -> None:
+    with pytest.raises(ArwkvError, match=r"loaded the model was killed \(signal 9\).*--jobs"):
+        list(run_batch(["a", "b"], Dies(), jobs=2))
+
+
+def test_jobs_share_the_cores() -> None:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    jobs = max(cores, 2)
+    threads = list(run_batch(["a", "b"], Threads(), jobs=jobs))
+    assert threads == [max(1, cores // jobs)] * 2
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_progress_is_told_by_recording(jobs: int) -> None:
+    told: list[tuple[str, float, float | None]] = []
+    list(run_batch(["slow-1", "a"], Lengths(), jobs=jobs, progress=lambda *report: told.append(report)))
+    assert {("slow-1", 0.0, None), ("a", 0.0, None)} <= set(told)
+    assert any(file == "slow-1" and seconds > 0 and header == 3.0 for file, seconds, header in told)
+
+
+@posix
+def test_an_interruption_gives_what_is_finished_and_leaves_no_process(tmp_path: Path) -> None:
+    """The first recording never ends; those behind it are finished, and wait for it only."""
+    log = tmp_path / "log"
+    files = ["endless-1", "a", "bb"]
+
+    def interrupt() -> None:
+        time.sleep(3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    got: list[tuple[str, object]] = []
     try:
-        found = find_recordings(["a"])
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            got.extend(run_pairs(files, Lengths(log), jobs=2))  # keeps what came before the exception
     finally:
-        (tree / "a/deep").chmod(0o755)
-    assert found.files == ["a/1.flac", "a/2.MP3"]
-    assert found.failures == [Failure("a/deep", "can't be read: Permission denied")]
-
-
-def test_a_folder_that_vanishes_is_a_failure(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scandir = os.scandir
-
-    def failing(path: str) -> object:
-        if path.endswith("deep"):
-            raise PermissionError(13, "Permission denied", path)
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", failing)
-    found = find_recordings(["a"])
-    assert found.files == ["a/1.flac", "a/2.MP3"]
-    assert found.failures == [Failure("a/deep", "can't be read: Permission denied")]
-
-
-@needs_posix_names
-def test_undecodable_names_are_found(tree: Path) -> None:
-    Path(os.fsdecode(os.fsencode(tree / "a") + b"/caf\xe9.wav")).touch()
-    assert os.fsencode(names("a")[2]) == b"a/caf\xe9.wav"
-
-
-def test_a_tree_deeper_than_the_limit_of_recursion(tree: Path) -> None:
-    here = tree / "a"
-    for _ in range(sys.getrecursionlimit() // 10):  # as deep as a path may be long
-        here /= "d"
-    here.mkdir(parents=True)
-    (here / "low.wav").touch()
-    assert names("a")[2].endswith("d/low.wav")
-
-
-def test_extensions_are_plain() -> None:
-    assert all(extension == extension.lower().strip(".") for extension in AUDIO_EXTENSIONS)
-    assert {
-        "wav",
-        "flac",
-        "mp3",
-        "ogg",
-        "opus",
-        "m4a",
-        "mp4",
-        "mkv",
-        "webm",
-        "wma",
-        "aac",
-    } <= AUDIO_EXTENSIONS
-
-
-def test_what_fails_is_reported_and_the_others_are_done() -> None:
-    def work(file: str) -> int:
-        if file == "bad":
-            raise AudioError("bad: can't be read as audio:\n  not a sound")
-        if file == "gone":
-            raise FileNotFoundError(2, "No such file or directory", "gone")
-        if file == "locked":
-            raise OSError("something")
-        return len(file)
-
-    assert list(run_batch(["a", "bad", "bb", "gone", "locked", "ccc"], work)) == [
-        1,
-        Failure("bad", "can't be read as audio: not a sound"),
-        2,
-        Failure("gone", "No such file or directory"),
-        Failure("locked", "something"),
-        3,
-    ]
-
-
-@pytest.mark.parametrize("error", [UsageError("--hop"), ZeroDivisionError(), KeyboardInterrupt()])
-def test_wrong_usage_bugs_and_interruptions_end_the_run(error: BaseException) -> None:
-    def work(file: str) -> int:
-        raise error
-
-    with pytest.raises(type(error)):
-        list(run_batch(["a", "b"], work))
-
-
-def test_a_file_appears_whole(tmp_path: Path) -> None:
-    path = tmp_path / "out.csv"
-    file = WholeFile(path)
-    file.stream.write("a\nü\udcff\n")
-    assert not path.exists()
-    file.commit()
-    assert path.read_bytes() == "a\nü\\udcff\n".encode()
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_an_interrupted_file_is_kept_beside(tmp_path: Path) -> None:
-    file = WholeFile(tmp_path / "out.csv")
-    file.stream.write("half")
-    assert file.keep_partial() == tmp_path / "out.csv.partial"
-    assert [path.name for path in tmp_path.iterdir()] == ["out.csv.partial"]
-
-
-def test_what_exists_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
-    path = tmp_path / "out.csv"
-    path.write_text("old")
-    with pytest.raises(UsageError, match=r"out\.csv: exists already; --overwrite replaces it"):
-        WholeFile(path)
-    file = WholeFile(path, overwrite=True)
-    file.stream.write("new")
-    assert path.read_text() == "old"
-    file.commit()
-    assert path.read_text() == "new"
-
-
-def test_what_appears_meanwhile_is_kept_too(tmp_path: Path) -> None:
-    path = tmp_path / "out.csv"
-    file = WholeFile(path)
-    file.stream.write("mine")
-    path.write_text("theirs")
-    with pytest.raises(UsageError, match=r"exists already.*this run's output is in .*out\.csv\.partial"):
-        file.commit()
-    assert path.read_text() == "theirs"
-    assert (tmp_path / "out.csv.partial").read_text() == "mine"
-
-
-def test_a_folder_and_a_place_in_no_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="expected a file, found a folder"):
-        WholeFile(tmp_path, overwrite=True)
-    with pytest.raises(UsageError, match="there is no folder"):
-        WholeFile(tmp_path / "none" / "out.csv")
-
-
-def test_a_file_has_the_usual_permissions(tmp_path: Path) -> None:
-    (tmp_path / "plain").touch()
-    file = WholeFile(tmp_path / "out.csv")
-    file.commit()
-    assert (tmp_path / "out.csv").stat().st_mode == (tmp_path / "plain").stat().st_mode
+        signal.signal(signal.SIGINT, before)
+    assert got == [("a", ("a", 1)), ("bb", ("bb", 2))]
+    for process in log.read_text().split():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(process), 0)
