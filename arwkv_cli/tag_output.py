@@ -12,7 +12,7 @@ import typer
 from arwkv_core.errors import UsageError
 from arwkv_core.results import TagResult
 from arwkv_core.whole_file import WholeFile, check_output
-from arwkv_core.writers import TAG_WRITERS, TagWriter
+from arwkv_core.writers import BINARY_TAG_FORMATS, TAG_WRITERS, TagWriter
 
 TABLE = "table"
 FORMATS = (TABLE, *TAG_WRITERS)
@@ -71,6 +71,10 @@ class TagOutput:
     def __init__(self, format: str | None, output: Path | None, *, overwrite: bool) -> None:
         self.on_terminal = output is None and sys.stdout.isatty()
         self.format = choose_format(format, output, terminal=self.on_terminal)
+        if self.on_terminal and self.format in BINARY_TAG_FORMATS:
+            raise UsageError(
+                f"--format {self.format}: expected a file or a pipe, found a terminal; say --output"
+            )
         self.output, self.overwrite = output, overwrite
         if output is not None:
             check_output(output, overwrite=overwrite)
@@ -111,7 +115,7 @@ class TagOutput:
             from arwkv_cli.table import TableWriter
 
             return TableWriter(stream)
-        return TAG_WRITERS[self.format](stream)
+        return TAG_WRITERS[self.format](stream.buffer if self.format in BINARY_TAG_FORMATS else stream)
 
     def _finish(self) -> None:
         if self.output is not None and self._writer is None:

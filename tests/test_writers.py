@@ -4,15 +4,18 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from arwkv_cli.plain_text import clock, printable, span
 from arwkv_cli.table import TableWriter
 from arwkv_core.results import Coverage, Tag, TagResult
-from arwkv_core.writers import TAG_WRITERS
+from arwkv_core.writers import BINARY_TAG_FORMATS, TAG_WRITERS
 
 UNDECODABLE = b"caf\xe9/t\xfc\xdf.wav".decode("utf-8", "surrogateescape")
 FIRST = TagResult(
@@ -37,6 +40,8 @@ ODD_NAME = TagResult(
     [Tag("Größe ✓", "own:1", 1, 1, 3.0)],
 )
 RESULTS = [FIRST, NOTHING, ODD_NAME]
+TEXT_FORMATS = [format for format in TAG_WRITERS if format not in BINARY_TAG_FORMATS]
+DATA = Path(__file__).parent / "data"
 
 
 def written(format: str, results: list[TagResult]) -> str:
@@ -50,10 +55,59 @@ def written(format: str, results: list[TagResult]) -> str:
     return raw.getvalue().decode("utf-8")
 
 
-@pytest.mark.parametrize("format", TAG_WRITERS)
+def parquet(results: list[TagResult]) -> pa.Table:
+    raw = io.BytesIO()
+    writer = TAG_WRITERS["parquet"](raw)
+    for result in results:
+        writer.write(result)
+    writer.close()
+    return pq.read_table(io.BytesIO(raw.getvalue()))
+
+
+@pytest.mark.parametrize("format", TEXT_FORMATS)
 def test_golden_file(format: str) -> None:
-    golden = Path(__file__).parent / "data" / f"tags.{format}"
-    assert written(format, RESULTS) == golden.read_bytes().decode("utf-8")
+    assert written(format, RESULTS) == (DATA / f"tags.{format}").read_bytes().decode("utf-8")
+
+
+def test_golden_parquet_file() -> None:
+    golden = pq.read_table(DATA / "tags.parquet")
+    table = parquet(RESULTS)
+    assert table.equals(golden, check_metadata=True)
+    assert table.schema.metadata == {b"arwkv.kind": b"tags", b"arwkv.schema_version": b"1"}
+
+
+def test_parquet_holds_what_the_csv_holds() -> None:
+    rows = list(csv.DictReader(io.StringIO(written("csv", RESULTS), newline="")))
+    columns = parquet(RESULTS).to_pylist()
+    assert [list(row) for row in columns] == [list(row) for row in rows]
+    for row, cells in zip(columns, rows, strict=True):
+        assert {name: type(value)(cells[name]) for name, value in row.items()} == row
+
+
+def test_parquet_of_no_recordings_has_its_columns() -> None:
+    assert parquet([]).schema == parquet(RESULTS).schema
+
+
+def test_parquet_is_written_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arwkv_core.writers.parquet_table.GROUP_ROWS", 2)
+    raw = io.BytesIO()
+    writer = TAG_WRITERS["parquet"](raw)
+    begun = len(raw.getvalue())
+    for _ in range(3):
+        writer.write(FIRST)
+        assert len(raw.getvalue()) > begun, "rows must not pile up in memory"
+        begun = len(raw.getvalue())
+    writer.write(ODD_NAME)
+    writer.close()
+    file = pq.ParquetFile(io.BytesIO(raw.getvalue()))
+    assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [2, 2, 2, 1]
+    assert not raw.closed
+
+
+def test_a_carriage_return_in_a_name_ends_no_row() -> None:
+    odd = replace(FIRST, file="a\rb\r\n.wav")
+    rows = list(csv.reader(io.StringIO(written("csv", [odd]), newline="")))
+    assert [row[0] for row in rows] == ["file", odd.file, odd.file]
 
 
 def same(read: dict, result: TagResult) -> None:

@@ -1,9 +1,9 @@
 """Tags as CSV: a row per recording and tag."""
 
-import csv
 from typing import TextIO
 
 from ..results import SCHEMA_VERSION, TagResult
+from .csv_rows import CsvRows
 from .tag_record import rounded
 
 COLUMNS = (
@@ -30,14 +30,13 @@ class CsvWriter:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._rows = csv.writer(stream, lineterminator="\n")
-        self._rows.writerow(COLUMNS)
+        self._rows = CsvRows(stream)
+        self._rows.add(COLUMNS)
 
     def write(self, result: TagResult) -> None:
         """Add a recording's rows."""
         for rank, tag in enumerate(result.tags, start=1):
-            self._rows.writerow(
+            self._rows.add(
                 [
                     result.file,
                     rank,
@@ -51,8 +50,8 @@ class CsvWriter:
                     SCHEMA_VERSION,
                 ]
             )
-        self._stream.flush()
+        self._rows.flush()
 
     def close(self) -> None:
         """Nothing ends a table but its last row."""
-        self._stream.flush()
+        self._rows.flush()

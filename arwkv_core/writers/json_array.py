@@ -1,14 +1,14 @@
 """Tags as JSON: one array, an object per recording."""
 
 import json
-from typing import TextIO
+from typing import Any, TextIO
 
 from ..results import TagResult
 from .tag_record import tag_record
 
 
-class JsonWriter:
-    r"""Writes the array object by object.
+class JsonArray:
+    r"""Writes an array object by object.
 
     Parameters
     ----------
@@ -21,9 +21,9 @@ class JsonWriter:
         self._stream = stream
         self._separator = "[\n"
 
-    def write(self, result: TagResult) -> None:
-        """Add a recording's object."""
-        text = json.dumps(tag_record(result), indent=2, ensure_ascii=False, allow_nan=False)
+    def add(self, record: dict[str, Any]) -> None:
+        """Add an object, and flush."""
+        text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
         self._stream.write(self._separator + text)
         self._stream.flush()
         self._separator = ",\n"
@@ -32,3 +32,11 @@ class JsonWriter:
         """End the array."""
         self._stream.write("[]\n" if self._separator == "[\n" else "\n]\n")
         self._stream.flush()
+
+
+class JsonWriter(JsonArray):
+    """Writes the array object by object; the stream is as for `JsonArray`."""
+
+    def write(self, result: TagResult) -> None:
+        """Add a recording's object."""
+        self.add(tag_record(result))

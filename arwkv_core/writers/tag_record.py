@@ -19,7 +19,7 @@ def tag_record(result: TagResult) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "file": result.file,
         "model": result.model,
-        "coverage": _coverage(result.coverage),
+        "coverage": coverage_record(result.coverage),
         "pool": result.pool,
         "active_threshold": rounded(result.active_threshold),
         "tags": [
@@ -36,7 +36,8 @@ def tag_record(result: TagResult) -> dict[str, Any]:
     }
 
 
-def _coverage(coverage: Coverage) -> dict[str, Any]:
+def coverage_record(coverage: Coverage) -> dict[str, Any]:
+    """Turn the proof of how much was heard into plain numbers."""
     header = coverage.header_seconds
     return {
         "header_seconds": None if header is None else rounded(header),
