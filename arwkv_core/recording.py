@@ -1,6 +1,6 @@
 """From a recording to its step scores: decode, log-mels, windows, model, blend; in flat memory."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -113,8 +113,8 @@ def hop_in_frames(hop: float | None, window: int) -> int:
     return round(hop / STEP_SECONDS) * FRAMES_PER_STEP
 
 
-class ScoreStream:
-    """The step scores of a recording, in blocks, as they become final.
+class StepStream:
+    """What a model says of each step of a recording, in blocks, as it becomes final.
 
     Decoding and log-mels run in a thread ahead of the model.
 
@@ -130,8 +130,8 @@ class ScoreStream:
     progress : callable, optional
         Called before the first window and after each batch of windows.
     first_step : int
-        Go on from this step, where the scores of those before it are at hand: the model hears only what bears on
-        it and on what follows. The batches are those of a whole run, so that the scores are the same to the bit.
+        Go on from this step, where what is said of those before it is at hand: the model hears only what bears on
+        it and on what follows. The batches are those of a whole run, so that the rows are the same to the bit.
 
     Attributes
     ----------
@@ -174,64 +174,80 @@ class ScoreStream:
         """Name of the model."""
         return self.scorer.name
 
-    @property
-    def labels(self) -> LabelSet:
-        """Classes, in the order of the scores."""
-        return self.scorer.labels
+    def hear(self, features: Floats) -> Floats:
+        """Let the model hear windows of one length: ``(windows, frames, 128)`` -> ``(windows, steps, columns)``."""
+        raise NotImplementedError
 
     def __iter__(self) -> Iterator[Floats]:
-        """Yield ``(steps, classes)`` float32, each step of the recording from `first_step` on once, in order.
+        """Yield ``(steps, columns)`` float32, each step of the recording from `first_step` on once, in order.
 
         Raises
         ------
         AudioError
             If the recording can't be decoded or is shorter than a frame (25 ms).
         CheckpointError
-            If the model's scores are not numbers.
+            If what the model says are not numbers.
+        """
+        blender: StepBlender | None = None
+        step = 0  # of the recording, at which the blender's next rows begin
+        with closing(self.windows()) as windows:
+            for window, rows in windows:
+                if blender is None:
+                    step = window.start // FRAMES_PER_STEP
+                    blender = StepBlender(rows.shape[1], step)
+                final = blender.add(window.start, len(window.features), rows)
+                yield from self._from_first_step(final, step)
+                step += len(final)
+        if blender is not None:
+            final = blender.finish()
+            yield from self._from_first_step(final, step)
+            step += len(final)
+        assert max(step, self.first_step) == self.coverage.steps, "a step of the recording was lost"
+
+    def windows(self) -> Generator[tuple[Window, Floats], None, None]:
+        """Yield each window that bears on `first_step` or what follows, and what the model says of its steps.
+
+        Yields
+        ------
+        window : Window
+        rows : ndarray
+            ``(steps, columns)``; raises are those of iterating over the stream.
         """
         scorer = self.scorer
         cutter = WindowCutter(scorer.window_frames, self.hop_frames)
-        blender: StepBlender | None = None
-        step = 0  # of the recording, at which the blender's next rows begin
         with open_audio(self.source, sample_rate=scorer.sample_rate, channel=self.channel) as audio:
             self._report(0.0, audio)
             with closing(prefetch(log_mel_blocks(audio), BLOCKS_AHEAD)) as blocks:
                 for windows in _batches(_cut(cutter, blocks), max(1, BATCH_FRAMES // scorer.window_frames)):
                     end = max(window.start + len(window.features) for window in windows)
                     if end > self.first_step * FRAMES_PER_STEP:
-                        if blender is None:
-                            step = windows[0].start // FRAMES_PER_STEP
-                            blender = StepBlender(len(scorer.labels), step)
-                        for window, rows in zip(windows, self._score(windows), strict=True):
-                            final = blender.add(window.start, len(window.features), rows)
-                            yield from self._from_first_step(final, step)
-                            step += len(final)
+                        rows = self.hear(np.stack([window.features for window in windows]))
+                        yield from zip(windows, rows, strict=True)
                     self._report(end * HOP_SECONDS, audio)
-            if blender is not None:
-                final = blender.finish()
-                yield from self._from_first_step(final, step)
-                step += len(final)
-            steps = count_steps(cutter.frames)
-            assert max(step, self.first_step) == steps, "a step of the recording was lost"
             self.coverage = Coverage(
                 header_seconds=audio.header_seconds,
                 decoded_seconds=audio.decoded_seconds,
                 filled_seconds=audio.filled_seconds,
                 analysed_seconds=(cutter.frames - 1) * HOP_SECONDS + WINDOW_SECONDS,
-                steps=steps,
+                steps=count_steps(cutter.frames),
                 invalid_samples=audio.invalid_samples,
             )
             self.warnings = list(audio.warnings)
 
-    def _score(self, windows: list[Window]) -> Floats:
-        """Let the model hear windows of one length: ``(windows, steps, classes)``."""
-        scores = self.scorer.scores(np.stack([window.features for window in windows]))
-        if not np.isfinite(scores).all():
+    def require_numbers(self, rows: Floats, expected: str) -> Floats:
+        """Return what the model said, if it is finite.
+
+        Raises
+        ------
+        CheckpointError
+            If not; the message says what was ``expected``.
+        """
+        if not np.isfinite(rows).all():
             raise CheckpointError(
-                f"{describe(self.source)}: expected scores from 0 to 1, found NaN: are the "
-                f"weights of {self.scorer.name} damaged? (another model: --model)"
+                f"{self.file}: expected {expected}, found NaN: are the weights of {self.model_name} damaged? "
+                "(another model: --model)"
             )
-        return scores
+        return rows
 
     def _from_first_step(self, rows: Floats, step: int) -> Iterator[Floats]:
         """Yield what of ``rows``, which begin at ``step``, is asked for."""
@@ -242,6 +258,19 @@ class ScoreStream:
     def _report(self, seconds: float, audio: Any) -> None:
         if self.progress is not None:
             self.progress(seconds, audio.header_seconds)
+
+
+class ScoreStream(StepStream):
+    """The step scores of a recording: a row has a column for each class."""
+
+    @property
+    def labels(self) -> LabelSet:
+        """Classes, in the order of the scores."""
+        return self.scorer.labels
+
+    def hear(self, features: Floats) -> Floats:
+        """Score windows of one length: ``(windows, steps, classes)``."""
+        return self.require_numbers(self.scorer.scores(features), "scores from 0 to 1")
 
 
 def describe(source: Source) -> str:
