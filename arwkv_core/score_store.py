@@ -21,6 +21,7 @@ from .score_codec import Codes, decode, encode
 from .score_file import ScoreFileWriter, StoredScores, labels_to_meta
 from .score_journal import ScoreJournal, journal_path
 from .source_identity import SourceIdentity, identify
+from .start_time import find_start_time
 
 JOURNAL_STEPS = 100
 """Steps (16 s) that are worth writing down: with the windows at work (40 s), a kill costs less than a minute."""
@@ -159,7 +160,7 @@ class GrowingScores:
                 writer.add(codes)
             for codes in self._waiting:
                 writer.add(codes)
-            start = None
+            start = find_start_time(self.file)
             writer.commit(
                 {
                     "file": self.file,

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from fake_scorer import LABELS, LoudnessScorer
 
 from arwkv_core.constants import STEP_SECONDS
 from arwkv_core.errors import AudioError, ScoreFileError
+from arwkv_core.results import StartTime
 from arwkv_core.score_codec import LARGEST_ERROR, encode, rounded
 from arwkv_core.score_file import SUFFIX, ScoreFileWriter, StoredScores, kept_scores
 from arwkv_core.score_journal import ScoreJournal, journal_path
@@ -258,6 +260,15 @@ def test_steps_that_are_missing_are_noticed(tmp_path: Path) -> None:
     writer.commit({key: value for key, value in stored.meta.items() if key != "levels"})
     with pytest.raises(ScoreFileError, match="expected 32 steps, found 4"):
         read(StoredScores(kept))
+
+
+def test_start_time_is_kept(tmp_path: Path) -> None:
+    path, kept = recording(tmp_path / "20260514_053000.wav", 5), tmp_path / "scores.parquet"
+    read(scored(LoudnessScorer(), str(path), kept=kept))
+    assert StoredScores(kept).start_time == StartTime(datetime(2026, 5, 14, 5, 30), "name")
+    other = recording(tmp_path / "noise.wav", 5)
+    read(scored(LoudnessScorer(), str(other), kept=tmp_path / "other.parquet"))
+    assert StoredScores(tmp_path / "other.parquet").start_time is None
 
 
 def test_finding_kept_scores(tmp_path: Path) -> None:
