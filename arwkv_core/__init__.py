@@ -15,6 +15,9 @@ _HOME = {  # public name -> module that defines it
     "ArwkvError": "errors",
     "AudioStream": "audio",
     "Coverage": "results",
+    "Event": "results",
+    "EventSettings": "event_settings",
+    "Groups": "groups",
     "LabelSet": "labels",
     "LogMelStream": "features",
     "ModelConfig": "model_config",
@@ -24,6 +27,7 @@ _HOME = {  # public name -> module that defines it
     "Tag": "results",
     "TagResult": "results",
     "Tagger": "tagger",
+    "Timeline": "results",
     "find_start_time": "start_time",
     "load": "tagger",
     "load_model": "checkpoint",
@@ -31,6 +35,8 @@ _HOME = {  # public name -> module that defines it
     "open_audio": "audio",
     "save_model_folder": "checkpoint",
     "tag": "tagger",
+    "timeline": "timelines",
+    "timeline_of": "timelines",
     "wall_clock": "start_time",
 }
 

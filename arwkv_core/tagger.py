@@ -18,7 +18,7 @@ from .labels import LabelSet
 from .model import ARWKV
 from .model_config import FRONT_END, ModelConfig
 from .recording import Progress, ScoreStream, Source
-from .results import Coverage, Tag, TagResult
+from .results import Coverage, Tag, TagResult, Timeline
 from .scores import StepScores
 from .selection import Selection
 from .tagging import tag_of
@@ -59,7 +59,10 @@ def load(name_or_path: str | Path = DEFAULT_MODEL, device: str = AUTO) -> "Tagge
     """
     chosen = choose_device(device)
     model, config, labels = load_model(name_or_path, device=str(chosen))
-    return Tagger(model, config, labels)
+    from arwkv_models import locate  # here, since the zoo imports this package
+
+    place = locate(name_or_path)
+    return Tagger(model, config, labels, folder=place if place.is_dir() else None)
 
 
 def tag(
@@ -126,14 +129,19 @@ class Tagger:
     config : ModelConfig
     labels : LabelSet
         One class per row of the model's head.
+    folder : Path, optional
+        The model's folder, where it may say how its events are found.
     """
 
     sample_rate = SAMPLE_RATE
 
-    def __init__(self, model: ARWKV, config: ModelConfig, labels: LabelSet) -> None:
+    def __init__(
+        self, model: ARWKV, config: ModelConfig, labels: LabelSet, folder: Path | None = None
+    ) -> None:
         self.model = model.eval().float()
         self.config = config
         self.labels = labels
+        self.folder = folder
         self._score_function = _SCORE_FUNCTIONS[config.score_function]
 
     @property
@@ -232,6 +240,12 @@ class Tagger:
     ) -> ScoreStream:
         """Score a recording of any length block by block; see `ScoreStream`."""
         return ScoreStream(self, path, channel=channel, hop=hop, progress=progress)
+
+    def timeline(self, path: Source, **options: Any) -> Timeline:
+        """Tell what happens when in a recording; the options are those of `timelines.timeline`."""
+        from .timelines import timeline
+
+        return timeline(path, model=self, **options)
 
     def step_scores(
         self, path: Source, *, channel: int | None = None, hop: float | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arwkv_core.errors import LabelError, ModelNotFound, UsageError
+from arwkv_core.event_defaults import EVENTS_FILE, EventDefaults
 from arwkv_core.model_config import (
     CARD_FILE,
     CONFIG_FILE,
@@ -80,6 +81,7 @@ def add(
     target = user_folder() / name
     renamed = dataclasses.replace(config, name=name)
     if source.is_dir():
+        EventDefaults.of_folder(source)  # refused now if it is damaged, not at the first timeline
         _copy_folder(source, target, renamed, overwrite)
     else:
         card = _bare_card(source, renamed, labels)
@@ -116,8 +118,9 @@ def _copy_folder(source: Path, target: Path, config: ModelConfig, overwrite: boo
     with staged_folder(target, overwrite=overwrite) as filling:
         shutil.copyfile(source / config.weights_file, filling / config.weights_file)
         shutil.copyfile(source / LABELS_FILE, filling / LABELS_FILE)
-        if (source / CARD_FILE).is_file():
-            shutil.copyfile(source / CARD_FILE, filling / CARD_FILE)
+        for optional in (CARD_FILE, EVENTS_FILE):
+            if (source / optional).is_file():
+                shutil.copyfile(source / optional, filling / optional)
         (filling / CONFIG_FILE).write_text(config.to_toml(), encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from arwkv_core.errors import ArwkvError, CheckpointError, ModelNotFound
+from arwkv_core.event_defaults import EventDefaults
 from arwkv_core.labels import LabelSet
 from arwkv_core.model_config import CARD_FILE, CONFIG_FILE, LABELS_FILE, ModelConfig, verify_weights
 
@@ -84,13 +85,16 @@ class ZooModel:
         return self.folder / CARD_FILE
 
     def verify(self) -> None:
-        """Compare the weights with their hash in the config.
+        """Compare the weights with their hash in the config, and read what can be left out of a folder.
 
         Raises
         ------
         CheckpointError
             If the model is broken, or its weights are damaged or replaced.
+        ConfigError
+            If its ``events.csv`` is damaged.
         """
+        EventDefaults.of_folder(self.folder)
         verify_weights(self.weights, self.usable_config.weights_sha256)
 
 

@@ -1,0 +1,215 @@
+"""How the events of each class are best found by one model: ``events.csv`` in its folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError
+
+EVENTS_FILE = "events.csv"
+"""Name of the file in a model's folder; a model may have none."""
+
+NUMBERS = ("on", "off", "median", "min_duration", "merge_gap")
+"""What may be set for a class, as columns of the file and as options."""
+
+ACTIVE_THRESHOLD = 0.5
+"""Score at which events start where neither the user nor the model says otherwise."""
+
+OFF_SHARE = 0.6
+"""An event lasts until its score falls below this share of the score that starts one."""
+
+MEDIAN_SECONDS = 0.48
+MIN_DURATION_SECONDS = 0.32
+MERGE_GAP_SECONDS = 0.64
+"""Three, two and four steps of 0.16 s: a score that jumps for one step alone is no event."""
+
+LONGEST_MEDIAN_SECONDS = 60.0
+
+
+def number_problem(key: str, value: float) -> str | None:
+    """Say what is wrong with a value of one of `NUMBERS`, as "expected …, found …"; None if it is in range."""
+    if key in ("on", "off"):
+        expected, holds = "a score from 0 to 1", 0 <= value <= 1
+    elif key == "median":
+        expected = f"0 to {LONGEST_MEDIAN_SECONDS:g} seconds"
+        holds = 0 <= value <= LONGEST_MEDIAN_SECONDS
+    else:
+        expected, holds = "0 or more seconds", 0 <= value < math.inf
+    return None if holds else f"expected {expected}, found {value:g}"  # NaN fails too
+
+
+@dataclass(frozen=True)
+class ClassDefaults:
+    """What a model's folder says about one class; None leaves a number to arwkv.
+
+    Parameters
+    ----------
+    on, off : float or None
+        Scores, ``off <= on``.
+    median, min_duration, merge_gap : float or None
+        Seconds.
+    """
+
+    on: float | None = None
+    off: float | None = None
+    median: float | None = None
+    min_duration: float | None = None
+    merge_gap: float | None = None
+
+
+@dataclass(frozen=True)
+class EventDefaults:
+    """What makes events of a model's scores where the user does not say.
+
+    Parameters
+    ----------
+    active_threshold : float
+        Score from which the model's steps count as active: events of all other classes start there.
+    classes : mapping of str to ClassDefaults
+        By mid.
+    """
+
+    active_threshold: float = ACTIVE_THRESHOLD
+    classes: Mapping[str, ClassDefaults] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.active_threshold, frozenset(self.classes.items())))
+
+    @classmethod
+    def of_folder(cls, folder: Path | None, active_threshold: float = ACTIVE_THRESHOLD) -> EventDefaults:
+        """Those of a model's folder, without torch.
+
+        Parameters
+        ----------
+        folder : Path or None
+            None for a model that has none.
+        active_threshold : float
+            From the model's ``config.toml``.
+
+        Raises
+        ------
+        ConfigError
+            If its ``events.csv`` is damaged; see `read_class_defaults`.
+        """
+        path = None if folder is None else folder / EVENTS_FILE
+        if path is None or not path.exists():
+            return cls(active_threshold)
+        status = path.stat()
+        return cls(active_threshold, _cached(path, status.st_mtime_ns, status.st_size))
+
+    @classmethod
+    def of_source(cls, source: Any) -> EventDefaults:
+        """Those of the model that gave the scores of a `recording.ScoreSource`.
+
+        Of kept scores, the model is known by its name and the hash of its weights. Where it is not in the zoo
+        any more, or has other weights now, its threshold is known from the scores, and nothing else.
+
+        Raises
+        ------
+        ConfigError
+            If the model's ``events.csv`` is damaged.
+        """
+        # a stream of scores has its scorer, scores that are kept while they come have a stream
+        scorer = getattr(getattr(source, "stream", source), "scorer", None)
+        model: dict[str, Any] = scorer.provenance["model"] if scorer is not None else source.meta["model"]
+        folder = getattr(scorer, "folder", None) or _folder_in_zoo(model["name"], model["weights_sha256"])
+        return cls.of_folder(folder, model["active_threshold"])
+
+
+def read_class_defaults(path: str | Path) -> dict[str, ClassDefaults]:
+    """Read an ``events.csv``: the column ``mid`` and any of `NUMBERS`; further columns are ignored.
+
+    An empty field leaves the number to arwkv. A mid that the model lacks does no harm.
+
+    Returns
+    -------
+    dict of str to ClassDefaults
+        By mid.
+
+    Raises
+    ------
+    ConfigError
+        Naming file, line and column: no such file, no UTF-8, a missing or repeated column, a row of too few or
+        many fields, an empty or repeated mid, no number, a number out of range, ``off`` above ``on``.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: expected CSV in UTF-8, found other bytes") from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    found: dict[str, ClassDefaults] = {}
+    try:
+        header = next(reader, [])
+        for column in ("mid", *NUMBERS):
+            if header.count(column) > 1 or (column == "mid" and column not in header):
+                found_header = ",".join(header)
+                raise ConfigError(
+                    f"{path}, line 1: expected the column {column!r} once, found {found_header!r}"
+                )
+        for row in reader:
+            if not row:  # an empty line
+                continue
+            where = f"{path}, line {reader.line_num}"
+            if len(row) != len(header):
+                raise ConfigError(f"{where}: expected {len(header)} fields, found {len(row)}")
+            fields = dict(zip(header, row, strict=True))
+            mid = fields["mid"]
+            if not mid:
+                raise ConfigError(f"{where}: mid: expected a class, found nothing")
+            if mid in found:
+                raise ConfigError(f"{where}: mid: {mid!r} stands there twice")
+            found[mid] = _class_defaults(fields, where)
+    except csv.Error as error:
+        raise ConfigError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
+    return found
+
+
+@lru_cache(maxsize=16)
+def _cached(path: Path, _modified: int, _size: int) -> Mapping[str, ClassDefaults]:
+    return read_class_defaults(path)
+
+
+def _class_defaults(fields: Mapping[str, str], where: str) -> ClassDefaults:
+    numbers: dict[str, float] = {}
+    for key in NUMBERS:
+        text = fields.get(key, "").strip()
+        if not text:
+            continue
+        try:
+            value = float(text)
+        except ValueError:
+            raise ConfigError(f"{where}: {key}: expected a number, found {text!r}") from None
+        if problem := number_problem(key, value):
+            raise ConfigError(f"{where}: {key}: {problem}")
+        numbers[key] = value
+    if "off" in numbers and "on" not in numbers:
+        raise ConfigError(f"{where}: off: expected a number in the column on as well")
+    if "off" in numbers and numbers["off"] > numbers["on"]:
+        raise ConfigError(
+            f"{where}: off: expected at most {numbers['on']:g}, which is on, found {numbers['off']:g}"
+        )
+    return ClassDefaults(**numbers)
+
+
+def _folder_in_zoo(name: str, weights_sha256: str) -> Path | None:
+    """The folder of the model that bears the name and has those weights."""
+    import arwkv_models  # here, since the zoo imports this package
+
+    from .errors import ModelNotFound
+
+    try:
+        model = arwkv_models.find(name)
+    except ModelNotFound:
+        return None
+    same = model.config is not None and model.config.weights_sha256 == weights_sha256
+    return model.folder if same else None
