@@ -50,6 +50,20 @@ class ShiftMixer(nn.Module):
         grid = x.view(B, T // BANDS, BANDS, C).permute(0, 3, 1, 2)  # (B, C, steps, bands)
         return self.time_shift(grid).permute(0, 2, 3, 1).reshape(B, T, C) - x  # (B, T, C)
 
+    def shift_between(self, padded: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``x`` and ``xx`` of a stretch of a longer input.
+
+        Parameters
+        ----------
+        padded : Tensor
+            ``(B, 8 + T + 8, C)``: the stretch between the steps next to it, which are zeros where there are none.
+        """
+        B, T, C = padded.shape
+        x = padded[:, BANDS:-BANDS]
+        grid = padded.view(B, T // BANDS, BANDS, C).permute(0, 3, 1, 2)
+        shifted = F.conv2d(grid, self.time_shift.weight, padding=(0, 1), groups=C)
+        return x, shifted.permute(0, 2, 3, 1).reshape(x.shape) - x
+
 
 class TimeMix(ShiftMixer):
     """The attention-like sub-layer around the Bi-WKV-7 recurrence.
@@ -118,32 +132,41 @@ class TimeMix(ShiftMixer):
         v_first : Tensor
             Handed on to the next block.
         """
-        B, T, C = x.shape
-        heads = (B, T, self.heads, HEAD_SIZE)
         xx = self.shift(x)
+        r, w, k, v, a, b = self.recurrence_inputs(x, xx, v_first)
+        y = bi_wkv7(r, w, k, v, a, b, self.direction_gate(xx))  # (B, T, H, N)
+        return self.combine(x, xx, r, k, v, y), v.view(x.shape) if v_first is None else v_first
 
+    def recurrence_inputs(self, x: Tensor, xx: Tensor, v_first: Tensor | None) -> tuple[Tensor, ...]:
+        """Make r, w, k, v, a, b of Bi-WKV-7, ``(B, T, H, N)``, of the parameters of `forward` and the shift."""
+        B, T, _ = x.shape
+        heads = (B, T, self.heads, HEAD_SIZE)
         r = self.receptance(x + xx * self.x_r)  # (B, T, C)
         k = self.key(x + xx * self.x_k)
         x_v = x + xx * self.x_v
         v = self.value(x_v)
-        if v_first is None:
-            v_first = v
-        else:
+        if v_first is not None:
             v = v + (v_first - v) * torch.sigmoid(self.v0 + (x_v @ self.v1) @ self.v2)
         w = -F.softplus(-(self.w0 + torch.tanh((x + xx * self.x_w) @ self.w1) @ self.w2)) - 0.5
         a = torch.sigmoid(self.a0 + ((x + xx * self.x_a) @ self.a1) @ self.a2)
-        g = torch.sigmoid((x + xx * self.x_g) @ self.g1) @ self.g2
-        # the grouped 1 x 1 convolution C -> H is a dot product in each head
-        gate = torch.sigmoid((xx.view(heads) * self.gate.weight[:, :, 0]).sum(-1))  # (B, T, H)
-
         kk = F.normalize((k * self.k_k).view(heads), dim=-1, eps=1e-12)  # (B, T, H, N)
         k = k * (1 + (a - 1) * self.k_a)
-        r, w, k, v_heads, a = (t.view(heads) for t in (r, w, k, v, a))
-        y = bi_wkv7(r, w, k, v_heads, -kk, kk * a, gate)  # (B, T, H, N)
+        r, w, k, v, a = (t.view(heads) for t in (r, w, k, v, a))
+        return r, w, k, v, -kk, kk * a
 
-        y = self.ln_x(y.reshape(B * T, C)).view(heads)  # each token by itself
-        y = y + (r * k * self.r_k).sum(-1, keepdim=True) * v_heads
-        return self.output(y.view(B, T, C) * g), v_first
+    def direction_gate(self, xx: Tensor) -> Tensor:
+        """Share of the forward direction, ``(B, T, H)``."""
+        B, T, _ = xx.shape
+        # the grouped 1 x 1 convolution C -> H is a dot product in each head
+        return torch.sigmoid((xx.view(B, T, self.heads, HEAD_SIZE) * self.gate.weight[:, :, 0]).sum(-1))
+
+    def combine(self, x: Tensor, xx: Tensor, r: Tensor, k: Tensor, v: Tensor, y: Tensor) -> Tensor:
+        """Normalise, add and gate what the recurrence gives, ``y`` ``(B, T, H, N)``: -> ``(B, T, C)``."""
+        B, T, C = x.shape
+        g = torch.sigmoid((x + xx * self.x_g) @ self.g1) @ self.g2
+        y = self.ln_x(y.reshape(B * T, C)).view(B, T, self.heads, HEAD_SIZE)  # each token by itself
+        y = y + (r * k * self.r_k).sum(-1, keepdim=True) * v
+        return self.output(y.view(B, T, C) * g)
 
 
 class ChannelMix(ShiftMixer):
@@ -157,7 +180,11 @@ class ChannelMix(ShiftMixer):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, T, C)`` -> ``(B, T, C)``."""
-        return self.value(torch.relu(self.key(x + self.shift(x) * self.x_k)) ** 2)
+        return self.mix(x, self.shift(x))
+
+    def mix(self, x: Tensor, xx: Tensor) -> Tensor:
+        """Apply the layer where the shift ``xx`` is known."""
+        return self.value(torch.relu(self.key(x + xx * self.x_k)) ** 2)
 
 
 class Block(nn.Module):

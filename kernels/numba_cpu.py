@@ -93,7 +93,7 @@ def sweep(
     parts = parts_for(chains, BLOCKS, threads)
     states = torch.zeros(chains, numba_forward.STATE_FLOATS)
     # from rows of values to blocks of them: [value, key] -> [block, key, value]
-    blocks = states[:, : N * N].unflatten(1, (BLOCKS, N, VALUES))
+    blocks = states[:, : N * N].view(chains, BLOCKS, N, VALUES)
     blocks.copy_(state.reshape(chains, BLOCKS, VALUES, N).transpose(2, 3))
     scratch = torch.empty(min(threads, chains * parts) * numba_forward.SCRATCH_FLOATS)
     p = np.zeros(numba_one_way.WORDS, np.int64)

@@ -123,8 +123,8 @@ def _reference_backward(dy: Tensor, *inputs: Tensor) -> Gradients:
 def _reference_sweep(
     r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, state: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor]:
-    exact = [_in_float32(x) for x in (r, w, k, v, a, b, state)]
-    y, after = reference.wkv7_sweep(*exact, reverse=reverse)
+    r, w, k, exact_v, a, b = (_in_float32(x) for x in (r, w, k, v, a, b))
+    y, after = reference.wkv7_sweep(r, w, k, exact_v, a, b, state, reverse)
     return y.to(v.dtype), after
 
 
