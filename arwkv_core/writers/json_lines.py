@@ -6,6 +6,9 @@ from typing import Any, TextIO
 from ..results import TagResult
 from .tag_record import tag_record
 
+_LINE_ENDS = str.maketrans({character: f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"})
+"""Characters that JSON leaves as they are and some readers end a line at; json escapes the rest."""
+
 
 class JsonLines:
     """Writes a line per object, complete and flushed before the next one is begun.
@@ -21,7 +24,8 @@ class JsonLines:
 
     def add(self, record: dict[str, Any]) -> None:
         """Add an object's line."""
-        self._stream.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False).translate(_LINE_ENDS)
+        self._stream.write(line + "\n")
         self._stream.flush()
 
     def close(self) -> None:
