@@ -238,6 +238,7 @@ def test_rttm_names_recordings_so_that_they_stay_apart(name: str, written: str) 
         ("none", "none_"),
         (" \u3000a\x01\tb ", "a_b"),
         ('"a" b', "'a\"_b"),
+        ("N/A", "N/A_"),
     ],
 )
 def test_rttm_names_classes_without_spaces(name: str, written: str) -> None:

@@ -4,13 +4,10 @@ from typing import TextIO
 from urllib.parse import quote
 
 from ..results import Timeline
-from .one_line import column, label
+from .one_line import READ_AS_MISSING, column, label
 from .ticks import MICROSECONDS, decimals, event_ticks
 
 MISSING = "<NA>"
-
-_READ_AS_MISSING = {"<na>", "n/a", "na", "nan", "-nan", "none", "null", "#na", "#n/a"}
-"""Words that readers of tables, pandas first, take for an empty cell, in small letters."""
 
 
 class RttmWriter:
@@ -51,15 +48,14 @@ def file_id(file: str) -> str:
     (``%20``); so does the first letter of a name that readers would take for a missing one.
     """
     text = "".join(_escaped(character) if _is_odd(character) else character for character in file)
-    if text.lower() in _READ_AS_MISSING:
+    if text.lower() in READ_AS_MISSING:
         text = f"%{ord(text[0]):02X}{text[1:]}"
     return text or MISSING
 
 
 def class_id(name: str) -> str:
     """Name a class without spaces: ``Male speech, man speaking`` is ``Male_speech,_man_speaking``."""
-    text = "_".join(column(name).split())
-    return f"{text}_" if text.lower() in _READ_AS_MISSING else text or MISSING
+    return "_".join(column(name).split()) or MISSING
 
 
 def _is_odd(character: str) -> bool:

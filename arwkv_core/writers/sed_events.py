@@ -4,7 +4,7 @@ from typing import TextIO
 
 from ..results import Timeline
 from .csv_rows import CsvRows
-from .one_line import label, one_line
+from .one_line import column, label
 from .ticks import MICROSECONDS, decimals, event_ticks
 
 COLUMNS = ("filename", "onset", "offset", "event_label")
@@ -24,11 +24,11 @@ class SedEventsWriter:
 
     def write(self, timeline: Timeline) -> None:
         """Add a recording's rows."""
-        file = one_line(timeline.file)
+        file = column(timeline.file)
         empty = True
         for event, start, end in event_ticks(timeline, MICROSECONDS):
             times = decimals(start, MICROSECONDS), decimals(end, MICROSECONDS)
-            self._rows.add([file, *times, label(event)])
+            self._rows.add([file, *times, column(label(event))])
             empty = False
         if empty:
             self._rows.add([file, None, None, None])

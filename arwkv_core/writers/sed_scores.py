@@ -18,7 +18,7 @@ from ..constants import STEP_SECONDS
 from ..errors import UsageError
 from ..results import Timeline
 from .csv_rows import CsvRows
-from .one_line import one_line
+from .one_line import column
 from .one_recording import OneRecording
 from .ticks import MICROSECONDS, decimals, last_tick
 
@@ -120,4 +120,4 @@ class SedScoresWriter:
 
 def column_name(name: str) -> str:
     """Name a class's column: on one line, and with / for the backslash, which sed_scores_eval refuses."""
-    return one_line(name).replace("\\", "/")
+    return column(name).replace("\\", "/")

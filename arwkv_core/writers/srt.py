@@ -1,6 +1,5 @@
 """SubRip: a numbered cue per event, for video players."""
 
-import re
 from typing import TextIO
 
 from ..results import Timeline
@@ -9,6 +8,9 @@ from .one_recording import OneRecording
 
 LINE_END = "\r\n"
 """As SubRip itself writes: all players take it, and some in television sets take nothing else."""
+
+BRACKETS = str.maketrans("<>", "‹›")
+"""The format has no escapes: players take what stands between angle brackets for markup, arrows divide times."""
 
 
 class SrtWriter:
@@ -28,15 +30,10 @@ class SrtWriter:
         """Write the recording's cues; without events, the file is empty."""
         self._recording.take(timeline.file)
         for number, (start, end, text) in enumerate(cues(timeline), start=1):
-            lines = [str(number), f"{cue_time(start, ',')} --> {cue_time(end, ',')}", _plain(text), ""]
+            lines = [str(number), f"{cue_time(start, ',')} --> {cue_time(end, ',')}", text.translate(BRACKETS), ""]
             self._stream.write("".join(line + LINE_END for line in lines))
         self._stream.flush()
 
     def close(self) -> None:
         """Nothing ends the cues but the last one."""
         self._stream.flush()
-
-
-def _plain(text: str) -> str:
-    """The format has no escapes: an arrow loses its shaft, so that it divides no times."""
-    return re.sub("-{2,}>", "->", text)
