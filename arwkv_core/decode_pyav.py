@@ -13,7 +13,15 @@ import numpy as np
 from av.codec.context import Flags2
 
 from arwkv_core.audio_source import AudioSource
-from arwkv_core.decoder import MOST_BLOCK_FRAMES, MOST_BLOCK_VALUES, Block, DecodeError, Decoder, NoAudioTrack
+from arwkv_core.decoder import (
+    MOST_BLOCK_FRAMES,
+    MOST_BLOCK_VALUES,
+    Block,
+    DecodeError,
+    Decoder,
+    NoAudioTrack,
+    Resolution,
+)
 from arwkv_core.mp3_header import stated_frame_count
 
 SMALLEST_GAP_SECONDS = 0.05
@@ -26,6 +34,7 @@ _ESTIMATED_DURATION = {"aac", "ac3", "amr", "dts", "eac3", "loas", "mp3", "mpeg"
 _MOST_PLANES = (
     7  # PyAV looks for more planes until it finds a null pointer, which beyond 7 is no longer there
 )
+_BITS = {"u8": 8, "s16": 16, "s32": 24, "s64": 24}  # the blocks' float32 hold no more
 _FULL_SCALE = {"s16": 2**15, "s32": 2**31, "s64": 2**63}
 
 
@@ -86,6 +95,8 @@ class PyavDecoder(Decoder):
             raise DecodeError(f"FFmpeg: no sound in it could be decoded; packets of it: {damage}")
         self.sample_rate = self._first.sample_rate
         self.channels = len(self._first.layout.channels)
+        kind = self._first.format.name.rstrip("p")
+        self.resolution = Resolution(_BITS.get(kind, 32), floating=kind not in _BITS)
         self._read_header()
 
     def _read_header(self) -> None:

@@ -9,7 +9,14 @@ from typing import Any, BinaryIO
 import soundfile
 
 from arwkv_core.audio_source import AudioSource
-from arwkv_core.decoder import MOST_BLOCK_FRAMES, MOST_BLOCK_VALUES, Block, DecodeError, Decoder
+from arwkv_core.decoder import (
+    MOST_BLOCK_FRAMES,
+    MOST_BLOCK_VALUES,
+    Block,
+    DecodeError,
+    Decoder,
+    Resolution,
+)
 
 _PLAIN_SUBTYPES = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW", "VORBIS", "OPUS")
 _UNKNOWN_FRAMES = 1 << 60  # libsndfile says 2**63 - 1 where it doesn't know
@@ -45,6 +52,7 @@ class SoundfileDecoder(Decoder):
         if frames < _UNKNOWN_FRAMES and self.sample_rate:
             self.header_seconds = frames / self.sample_rate
         self.header_is_exact = self._file.format != "OGG"
+        self.resolution = _resolution(self._file.subtype)
 
     def blocks(self) -> Generator[Block, None, None]:
         """Give the samples, in blocks of at least one frame."""
@@ -53,7 +61,7 @@ class SoundfileDecoder(Decoder):
         given = 0
         while True:
             try:
-                block = self._file.read(size, dtype="float32", always_2d=True)
+                block = self._file.read(size, dtype=self.sample_type, always_2d=True)
             except (soundfile.SoundFileError, RuntimeError, OSError) as error:
                 self._guard.error = self._guard.error or error
                 break
@@ -92,6 +100,15 @@ class _GuardedFile:
         except Exception as error:
             self.error = error
             return otherwise
+
+
+def _resolution(subtype: str) -> Resolution:
+    if subtype in ("ULAW", "ALAW"):  # their values are whole numbers of 14 and 13 bits
+        return Resolution(16, floating=False)
+    for bits, names in ((8, ("PCM_S8", "PCM_U8")), (16, ("_16",)), (24, ("_20", "_24")), (32, ("_32",))):
+        if subtype.endswith(names):
+            return Resolution(bits, floating=False)
+    return Resolution(64 if subtype == "DOUBLE" else 32, floating=True)
 
 
 def _reason(error: Exception) -> str:

@@ -23,13 +23,22 @@ class NoAudioTrack(DecodeError):
     """The file was understood, and there is no sound in it: no other decoder need try."""
 
 
+class Resolution(NamedTuple):
+    """How finely a recording's samples are told apart; a block of float32 holds 24 bits exactly."""
+
+    bits: int
+    """Of a sample: 8, 16, 24 or 32; of floating point 32 or 64."""
+    floating: bool
+    """Whether samples have a floating point, so that they may go beyond full scale."""
+
+
 class Block(NamedTuple):
     """Samples of all channels. Rate and channels may change from block to block: streams can be joined."""
 
     sample_rate: int
     """Hz."""
     samples: np.ndarray
-    """(frames, channels) float32, full scale at ±1."""
+    """(frames, channels) float32 (or what `Decoder.sample_type` says), full scale at ±1."""
 
 
 class Decoder(ABC):
@@ -47,6 +56,11 @@ class Decoder(ABC):
         True where every sample is counted: wav, flac.
     header_is_estimate : bool
         True where `header_seconds` comes from the bit rate or from other tracks.
+    resolution : Resolution
+        Of its samples; compressed with losses, they have a floating point.
+    sample_type : str
+        Of the blocks: ``float32``. Set it to ``float64`` before the first block to get more than 24 bits, where
+        the decoder can.
     filled_frames : int
         Frames of silence given in place of lost sound.
     warnings : list of str
@@ -60,6 +74,8 @@ class Decoder(ABC):
         self.header_seconds: float | None = None
         self.header_is_exact = False
         self.header_is_estimate = False
+        self.resolution = Resolution(32, floating=True)
+        self.sample_type = "float32"
         self.filled_frames = 0
         self.warnings: list[str] = []
 

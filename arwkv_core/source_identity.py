@@ -52,7 +52,7 @@ class SourceIdentity:
         if status.st_size != self.size:
             return False
         if status.st_mtime_ns == self.mtime_ns:
-            return _sample_hash(path, self.size) == self.sample_sha256
+            return sample_hash(path, self.size) == self.sample_sha256
         return _whole_hash(path) == self.sha256
 
 
@@ -70,7 +70,7 @@ def identify(path: str | Path) -> SourceIdentity:
         size=status.st_size,
         mtime_ns=status.st_mtime_ns,
         sha256=_whole_hash(path),
-        sample_sha256=_sample_hash(path, status.st_size),
+        sample_sha256=sample_hash(path, status.st_size),
     )
 
 
@@ -82,7 +82,8 @@ def _whole_hash(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def _sample_hash(path: str | Path, size: int) -> str:
+def sample_hash(path: str | Path, size: int) -> str:
+    """Hash sixteen evenly spread blocks of a file of ``size`` bytes; see `SourceIdentity.sample_sha256`."""
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         if size <= _SAMPLES * _SAMPLE_BYTES:
