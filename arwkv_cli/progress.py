@@ -16,22 +16,28 @@ from arwkv_cli.plain_text import clock, printable
 class RunProgress:
     """The progress of a run over recordings of known number and unknown length.
 
-    How much audio there will be is guessed from the header of the recording at work and, for those not
+    How much audio there will be is guessed from the headers of the recordings at work and, for those not
     opened yet, from the mean of those done.
 
     Parameters
     ----------
     files : int
-        How many recordings there are.
+        How many recordings there are to do.
     shown : bool
         False shows nothing, on any terminal. A stderr that is no terminal shows nothing either.
+    kept, failed : int
+        Recordings of the run that were done before, or can't be done.
     """
 
-    def __init__(self, files: int, *, shown: bool = True) -> None:
+    def __init__(self, files: int, *, shown: bool = True, kept: int = 0, failed: int = 0) -> None:
         console = Console(stderr=True, highlight=False)
         self.shown = shown and console.is_terminal
-        self.files, self.done, self.failed = files, 0, 0
+        self.files, self.done, self.kept, self.failed = files, 0, kept, failed
+        self.ended = 0  # of the files, done or failed
         self.done_seconds = 0.0  # of the recordings that are done
+        self._at_work: dict[
+            str, tuple[float, float | None]
+        ] = {}  # file -> seconds done, seconds in its header
         self._started = time.monotonic()
         self._bars = Progress(
             TextColumn("{task.description}", table_column=Column(ratio=2, no_wrap=True, overflow="ellipsis")),
@@ -58,24 +64,34 @@ class RunProgress:
     ) -> None:
         self._bars.stop()
 
-    def begin(self, file: str) -> None:
-        """Name the recording that is worked on."""
-        count = f"{self.done + self.failed + 1}/{self.files} " if self.files > 1 else ""
-        self._bars.update(self._task, description=Text(count + printable(file)).plain.replace("[", r"\["))
+    def update(self, file: str, seconds: float, header_seconds: float | None) -> None:
+        """Take the seconds done of a recording at work, and what its header says about its length."""
+        if not self.shown:
+            return
+        new = file not in self._at_work
+        self._at_work[file] = (seconds, header_seconds)
+        if new:
+            self._describe(file)
+        self._move()
 
-    def update(self, seconds: float, header_seconds: float | None) -> None:
-        """Take the seconds scored of the recording at work, and what its header says about its length."""
-        completed = self.done_seconds + seconds
-        self._bars.update(self._task, completed=completed, total=self._guess_total(seconds, header_seconds))
-
-    def end(self, seconds: float | None) -> None:
-        """Take the length of the recording that is done; None if it failed."""
+    def end(self, file: str, seconds: float | None) -> None:
+        """Take the length of a recording that is done; None if it failed."""
+        self.ended += 1
+        self._at_work.pop(file, None)
         if seconds is None:
             self.failed += 1
         else:
             self.done += 1
             self.done_seconds += seconds
-        self._bars.update(self._task, completed=self.done_seconds)
+        if self.shown:
+            if self._at_work:
+                self._describe(next(iter(self._at_work)))
+            self._move()
+
+    def withdraw(self) -> None:
+        """Count a recording that was taken for done among the failed ones."""
+        self.done -= 1
+        self.failed += 1
 
     @contextmanager
     def hidden(self, needed: bool = True) -> Iterator[None]:
@@ -94,16 +110,34 @@ class RunProgress:
         elapsed = time.monotonic() - self._started
         recordings = "1 recording" if self.done == 1 else f"{self.done} recordings"
         speed = f"{self.done_seconds / elapsed:.0f} × real time" if elapsed > 0 else ""
+        kept = f", {self.kept} kept" if self.kept else ""
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"{recordings}, {clock(self.done_seconds)} of audio in {clock(elapsed)} ({speed}){failed}"
+        return (
+            f"{recordings}, {clock(self.done_seconds)} of audio in {clock(elapsed)} ({speed}){kept}{failed}"
+        )
 
-    def _guess_total(self, seconds: float, header_seconds: float | None) -> float | None:
-        mean = self.done_seconds / self.done if self.done else header_seconds
-        current = header_seconds if header_seconds is not None else mean
-        if current is None or mean is None:
+    def _describe(self, file: str) -> None:
+        count = f"{self.ended + len(self._at_work)}/{self.files} " if self.files > 1 else ""
+        failed = f"({self.failed} failed) " if self.failed else ""
+        self._bars.update(self._task, description=(count + failed + printable(file)).replace("[", r"\["))
+
+    def _move(self) -> None:
+        at_work = sum(seconds for seconds, _ in self._at_work.values())
+        self._bars.update(self._task, completed=self.done_seconds + at_work, total=self._guess_total())
+
+    def _guess_total(self) -> float | None:
+        headers = [header for _, header in self._at_work.values() if header is not None]
+        if self.done:
+            mean = self.done_seconds / self.done
+        elif headers:
+            mean = sum(headers) / len(headers)
+        else:
             return None
-        waiting = self.files - self.done - self.failed - 1
-        return self.done_seconds + max(current, seconds) + waiting * mean
+        current = sum(
+            max(seconds, mean if header is None else header) for seconds, header in self._at_work.values()
+        )
+        waiting = self.files - self.ended - len(self._at_work)
+        return self.done_seconds + current + waiting * mean
 
 
 class _AudioColumn(ProgressColumn):

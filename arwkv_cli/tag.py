@@ -1,16 +1,29 @@
 """``arwkv tag``: what is in each recording."""
 
-from collections.abc import Callable
 from enum import Enum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from arwkv_cli.run_options import (
+    FORMAT_HELP,
+    Channel,
+    Device,
+    Files,
+    FilesFrom,
+    From,
+    Glob,
+    Hop,
+    Jobs,
+    Like,
+    Model,
+    Output,
+    OutputDir,
+    Overwrite,
+    Quiet,
+    Scores,
+)
 from arwkv_core.constants import DEFAULT_MODEL
-
-if TYPE_CHECKING:
-    from arwkv_core.results import TagResult
 
 
 class Pool(str, Enum):
@@ -28,17 +41,12 @@ class Format(str, Enum):
     CSV = "csv"
     JSON = "json"
     JSONL = "jsonl"
+    PARQUET = "parquet"
 
 
 def tag(
-    files: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="FILES...",
-            help="Sound files of any length, folders (all recordings below them), patterns, or - for stdin.",
-            show_default=False,
-        ),
-    ],
+    ctx: typer.Context,
+    files: Files = None,
     top_k: Annotated[int, typer.Option(help="Report at most so many tags of a recording.")] = 5,
     threshold: Annotated[
         float | None,
@@ -62,47 +70,21 @@ def tag(
         list[str] | None,
         typer.Option(metavar="CLASS", help="Never report this class, by name or mid; may be repeated."),
     ] = None,
-    model: Annotated[
-        str,
-        typer.Option(help="A name from `arwkv models list`, a model folder, or a published weight file."),
-    ] = DEFAULT_MODEL,
-    device: Annotated[
-        str,
-        typer.Option(help="auto, cpu, cuda, cuda:1 ...; auto takes a GPU that we have a fast kernel for."),
-    ] = "auto",
-    channel: Annotated[
-        int | None, typer.Option(help="Hear this channel, counted from 0.  [default: the mean of all]")
-    ] = None,
-    hop: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Distance between windows, rounded to 0.16 s; smaller is slower and smoother."
-            "  [default: half a window]",
-        ),
-    ] = None,
-    format: Annotated[
-        Format | None,
-        typer.Option(
-            "--format",
-            "-f",
-            help="How to write.  [default: by the ending of --output; else table on a terminal, or csv]",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Write to this file instead of stdout. It appears when all is done; what an interrupted run "
-            "has finished is kept as FILE.partial.",
-        ),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing --output.")] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show no progress and no warnings; failures are shown.")
-    ] = False,
+    model: Model = DEFAULT_MODEL,
+    device: Device = "auto",
+    channel: Channel = None,
+    hop: Hop = None,
+    glob: Glob = None,
+    files_from: FilesFrom = None,
+    format: Annotated[list[Format] | None, typer.Option("--format", "-f", help=FORMAT_HELP)] = None,
+    output: Output = None,
+    output_dir: OutputDir = None,
+    overwrite: Overwrite = False,
+    jobs: Jobs = 1,
+    like: Like = None,
+    scores: Scores = None,
+    from_: From = None,
+    quiet: Quiet = False,
 ) -> None:
     """Tell what is in each recording.
 
@@ -110,72 +92,24 @@ def tag(
     of its scores, and with the seconds in which it is active.
 
     From a folder, files with the endings of audio and video files are taken, sorted, without hidden ones. A
-    recording that fails is named on stderr, the others are done, and the exit code is 1.
+    recording that fails is named on stderr, the others are done, and the exit code is 1. With --output-dir, the
+    folder also gets run.json, which says how the outputs were made, and failures.csv if something failed.
     """
-    from arwkv_cli.plain_text import printable
-    from arwkv_cli.progress import RunProgress
-    from arwkv_cli.tag_output import TagOutput
-    from arwkv_core.batch import run_pairs
-    from arwkv_core.finder import find_recordings
-    from arwkv_core.results import Failure, TagResult
-    from arwkv_core.whole_file import check_not_input
+    from arwkv_cli.folder_run import RunPlan, run_folder
+    from arwkv_cli.table import TableWriter
+    from arwkv_cli.tag_formats import TAG_FORMATS
+    from arwkv_core.selection import Selection
+    from arwkv_core.tag_task import TagTask
 
-    def say(kind: str, about: str, what: str) -> None:
-        typer.echo(f"arwkv: {kind}{printable(about)}: {printable(what)}", err=True)
+    def task(plan: RunPlan) -> TagTask:
+        return TagTask(
+            model=model,
+            device=device,
+            selection=Selection(top_k, threshold, pool.value, include, exclude),
+            channel=channel,
+            hop=hop,
+            active_threshold=active_threshold,
+            kept=plan.kept,
+        )
 
-    with TagOutput(format.value if format else None, output, overwrite=overwrite) as out:
-        found = find_recordings(files)
-        if output is not None:
-            check_not_input(output, found.files)
-        for failure in found.failures:
-            say("failed: ", failure.file, failure.reason)
-        if not quiet:
-            for folder in found.empty:
-                say("", folder, "no recordings in this folder")
-
-        from arwkv_core.tagger import load  # late: a wrong output or a missing file is told at once
-
-        tagger = load(model, device)
-        with RunProgress(len(found.files), shown=not quiet) as progress:
-
-            def work(file: str) -> TagResult:
-                progress.begin(file)
-                return tagger.tag(
-                    file,
-                    top_k=top_k,
-                    threshold=threshold,
-                    channel=channel,
-                    include=include,
-                    exclude=exclude,
-                    pool=pool.value,
-                    hop=hop,
-                    active_threshold=active_threshold,
-                    progress=progress.update,
-                )
-
-            for file, outcome in run_pairs(found.files, _Here(work)):
-                if isinstance(outcome, Failure):
-                    progress.end(None)
-                    with progress.hidden():
-                        say("failed: ", file, outcome.reason)
-                    continue
-                progress.end(outcome.coverage.decoded_seconds)
-                warnings = [] if quiet else outcome.warnings
-                with progress.hidden(out.on_terminal or bool(warnings)):
-                    out.write(outcome)
-                    for warning in warnings:
-                        say("warning: ", file, warning.removeprefix(f"{file}: "))
-    if progress.shown:
-        typer.echo(f"arwkv: {progress.summary()}", err=True)
-    if progress.failed or found.failures:
-        raise typer.Exit(1)
-
-
-class _Here:
-    """A task of which nothing has to be loaded any more."""
-
-    def __init__(self, work: Callable[[str], "TagResult"]) -> None:
-        self.work = work
-
-    def open(self) -> Callable[[str, Callable[[float, float | None], None]], "TagResult"]:
-        return lambda file, progress: self.work(file)
+    run_folder(ctx, formats=TAG_FORMATS, make_task=task, table=TableWriter)

@@ -1,7 +1,7 @@
 """Do the same to many recordings: what fails is reported, and the others are done."""
 
 import errno
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from .errors import ArwkvError, ModelNotFound, UsageError
@@ -75,7 +75,7 @@ def run_pairs(
     isolated: bool = False,
     ordered: bool = True,
     progress: BatchProgress | None = None,
-) -> Iterator[tuple[str, Result | Failure]]:
+) -> Generator[tuple[str, Result | Failure], None, None]:
     """Do as `run_batch`, but yield each file with its outcome.
 
     After an interruption (``KeyboardInterrupt``) what was held back for the sake of the order is yielded before

@@ -3,7 +3,7 @@
 Paths stay text here: they are shown as the user wrote them, and a folder may hold 100,000.
 """
 
-# ruff: noqa: PTH100, PTH112, PTH116, PTH122, PTH207
+# ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH120, PTH122, PTH207
 
 import glob
 import os
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .errors import UsageError
+from .path_pattern import PathPatterns
 from .results import Failure
 
 _SOUNDFILE = "aif aifc aiff au caf flac mp1 mp2 mp3 oga ogg opus paf rf64 sd2 snd voc w64 wav wave wve"
@@ -35,14 +36,23 @@ class Found:
         Folders that can't be read, and patterns that nothing matches.
     empty : list of str
         Folders without recordings.
+    root : str or None
+        The deepest folder, absolute, that all inputs lie in; a folder lies in itself. None for stdin alone.
     """
 
     files: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
+    root: str | None = None
 
 
-def find_recordings(inputs: Iterable[str]) -> Found:
+def find_recordings(
+    inputs: Iterable[str],
+    *,
+    listed: Iterable[str] = (),
+    globs: Iterable[str] = (),
+    leave_out: str | os.PathLike[str] | None = None,
+) -> Found:
     """Turn what the user named into a list of recordings.
 
     A file is taken as it is, whatever its ending, and even if it isn't there: opening it will tell why. A
@@ -54,6 +64,12 @@ def find_recordings(inputs: Iterable[str]) -> Found:
     ----------
     inputs : iterable of str
         Paths, patterns or ``-``.
+    listed : iterable of str
+        Paths from a list, which come after them: no patterns, even if they look so.
+    globs : iterable of str
+        Take from folders what matches one of these instead of what has an audio ending; see `PathPatterns`.
+    leave_out : path-like, optional
+        A folder that is not entered unless it is named itself: outputs may lie among the recordings.
 
     Returns
     -------
@@ -62,15 +78,20 @@ def find_recordings(inputs: Iterable[str]) -> Found:
     Raises
     ------
     UsageError
-        If they come to nothing at all.
+        If they come to nothing at all, or a glob is none.
     """
-    inputs = list(inputs)
-    search = _Search()
+    inputs, globs = list(inputs), list(globs)
+    search = _Search(PathPatterns(globs) if globs else None, leave_out)
     for name in inputs:
         search.add(name)
+    for name in listed:
+        search.add_path(name)
     if not search.found.files and not search.found.failures:
+        where = ", ".join(inputs) or "the list of files"
+        if globs:
+            raise UsageError(f"no recordings in {where}: nothing matches --glob {' '.join(globs)}")
         raise UsageError(
-            f"no recordings in {', '.join(inputs) or 'nothing'}: folders give files with these endings only "
+            f"no recordings in {where}: folders give files with these endings only "
             f"({' '.join(sorted(AUDIO_EXTENSIONS))}); name a file itself to try it whatever its ending"
         )
     return search.found
@@ -81,18 +102,29 @@ def has_audio_extension(path: str) -> bool:
     return os.path.splitext(path)[1][1:].lower() in AUDIO_EXTENSIONS
 
 
+def absolute(path: str) -> str:
+    """Return where a file is. Links stay as they are, save those from which ``..`` leads back."""
+    parts = path.split(os.sep) if os.pardir in path else []  # noqa: PTH206
+    if os.pardir not in parts:
+        return os.path.abspath(path)
+    last = len(parts) - parts[::-1].index(os.pardir)
+    return os.path.normpath(os.path.join(os.path.realpath(os.sep.join(parts[:last])), *parts[last:]))
+
+
 class _Search:
     """The state of a search: what was found, and where it has been."""
 
-    def __init__(self) -> None:
+    def __init__(self, patterns: PathPatterns | None, leave_out: str | os.PathLike[str] | None) -> None:
         self.found = Found()
+        self._patterns = patterns
+        self._leave_out = _identity(leave_out) if leave_out is not None else None
         self._files: set[str] = set()  # absolute paths
-        self._folders: set[tuple[int, int]] = set()  # device and inode of each folder entered
+        self._folders: set[tuple[int, int]] = set()  # identities of the folders entered
 
     def add(self, name: str) -> None:
         """Add a file, a folder or a pattern."""
         if name == STDIN or os.path.lexists(name) or not glob.has_magic(name):  # "[live].mp3" may be a file
-            self._add_path(name)
+            self.add_path(name)
             return
         matches = sorted(glob.glob(name, recursive=True))
         if not matches:
@@ -100,16 +132,25 @@ class _Search:
         for path in matches:
             # ** sweeps up everything; what a narrower pattern gives is meant
             if "**" not in name or os.path.isdir(path) or has_audio_extension(path):
-                self._add_path(path)
+                self.add_path(path)
 
-    def _add_path(self, path: str) -> None:
-        if path != STDIN and os.path.isdir(path):
+    def add_path(self, path: str) -> None:
+        """Add a file or a folder."""
+        if path == STDIN:
+            self._add_file(path)
+            return
+        is_folder = os.path.isdir(path)
+        place = absolute(path)
+        folder = place if is_folder else os.path.dirname(place)
+        root = self.found.root
+        self.found.root = folder if root is None else os.path.commonpath([root, folder])
+        if is_folder:
             self._add_folder(path)
         else:
             self._add_file(path)
 
     def _add_file(self, path: str) -> None:
-        identity = path if path == STDIN else os.path.abspath(path)
+        identity = path if path == STDIN else absolute(path)
         if identity not in self._files:
             self._files.add(identity)
             self.found.files.append(path)
@@ -118,6 +159,7 @@ class _Search:
         """Add the recordings below a folder, by name, depth first."""
         nothing = True
         waiting = [(root, True)]  # a stack and no recursion: trees may be deeper than Python's limit
+        below = len(os.path.join(root, ""))  # where the path below the folder begins
         while waiting:
             path, is_folder = waiting.pop()
             if not is_folder:
@@ -127,11 +169,13 @@ class _Search:
             try:
                 status = os.stat(path)
                 identity = (status.st_dev, status.st_ino)
+                if identity == self._leave_out and path != root:
+                    continue
                 if identity in self._folders:  # a link back up, or a folder that was named as well
                     nothing = False
                     continue
                 self._folders.add(identity)
-                inside = _list(path)
+                inside = self._list(path, below)
             except OSError as error:
                 nothing = False
                 self.found.failures.append(Failure(path, f"can't be read: {error.strerror}"))
@@ -140,19 +184,32 @@ class _Search:
         if nothing:
             self.found.empty.append(root)
 
+    def _list(self, folder: str, below: int) -> list[tuple[str, bool]]:
+        """List the recordings and folders in a folder by name: path, and whether it is a folder."""
+        inside = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                try:
+                    if entry.is_dir():
+                        inside.append((entry.path, True))
+                    elif self._is_wanted(entry, below) and (entry.is_file() or entry.is_symlink()):
+                        inside.append((entry.path, False))  # a broken link too: a recording is missing there
+                except OSError:  # a link to itself: opening it will tell
+                    if self._is_wanted(entry, below):
+                        inside.append((entry.path, False))
+        return sorted(inside)
 
-def _list(folder: str) -> list[tuple[str, bool]]:
-    """List the recordings and folders in a folder by name: path, and whether it is a folder."""
-    inside = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            try:
-                if entry.is_dir():
-                    inside.append((entry.path, True))
-                elif has_audio_extension(entry.name) and (entry.is_file() or entry.is_symlink()):
-                    inside.append((entry.path, False))  # a broken link too: a recording is missing there
-            except OSError:
-                inside.append((entry.path, False))  # a link to itself: opening it will tell
-    return sorted(inside)
+    def _is_wanted(self, entry: "os.DirEntry[str]", below: int) -> bool:
+        if self._patterns is None:
+            return has_audio_extension(entry.name)
+        return self._patterns.match(entry.path[below:].replace(os.sep, "/"))
+
+
+def _identity(folder: str | os.PathLike[str]) -> tuple[int, int] | None:
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,46 @@
+"""Ctrl-C and the request to end: what is done stays, and the user is told how to go on."""
+
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C, so that whoever stops a run gets it tidied up; and stop only once.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Where either signal finds the program.
+    """
+    if threading.current_thread() is not threading.main_thread():  # no other may handle signals
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # whoever starts a program in the background may have Ctrl-C ignored, and then that is meant
+    ours = [number for number in before if before[number] not in (signal.SIG_IGN, None)]
+    for number in ours:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, before[number])
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(
+            each, signal.SIG_IGN
+        )  # what is done is being saved: that is quick, and must not be stopped
+    raise KeyboardInterrupt
+
+
+def command_to_go_on() -> str:
+    """Return the command line that does what this run has not: without --overwrite, which would do all again."""
+    return shlex.join(["arwkv", *(argument for argument in sys.argv[1:] if argument != "--overwrite")])

@@ -1,0 +1,25 @@
+"""Which model an option means, without loading it."""
+
+from pathlib import Path
+from typing import Any
+
+from .model_config import CONFIG_FILE, ModelConfig, file_sha256
+
+
+def model_identity(name_or_path: str | Path) -> dict[str, Any]:
+    """Return a model's ``name`` and ``weights_sha256``, and as ``option`` what it was called.
+
+    Raises
+    ------
+    ModelNotFound, ConfigError
+        If there is no such model, or its folder can't be read.
+    """
+    import arwkv_models  # here, since the zoo imports this package
+
+    place = arwkv_models.locate(name_or_path)
+    if place.is_dir():
+        config = ModelConfig.read(place / CONFIG_FILE)
+        name, sha256 = config.name, config.weights_sha256
+    else:
+        name, sha256 = place.stem, file_sha256(place)
+    return {"name": name, "weights_sha256": sha256, "option": str(name_or_path)}
