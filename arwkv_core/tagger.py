@@ -13,6 +13,7 @@ from torch import Tensor
 from .checkpoint import load_model
 from .constants import DEFAULT_MODEL, FRAMES_PER_STEP, N_MELS, SAMPLE_RATE
 from .device import AUTO, choose_device
+from .embeddings import Embeddings, EmbeddingStream
 from .errors import FeatureError
 from .labels import LabelSet
 from .model import ARWKV
@@ -246,6 +247,10 @@ class Tagger:
         from .timelines import timeline
 
         return timeline(path, model=self, **options)
+
+    def embeddings(self, path: Source, **options: Any) -> Embeddings:
+        """Embed a recording; the options are those of `EmbeddingStream`, above all ``level``."""
+        return EmbeddingStream(self, path, **options).collect()
 
     def step_scores(
         self, path: Source, *, channel: int | None = None, hop: float | None = None

@@ -67,8 +67,9 @@ class WholeFile:
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         check_output(path, overwrite=overwrite)
         self.path, self.overwrite = path, overwrite
-        # another name in every run, so that two runs with one output don't write into each other's
-        self._temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+        # another name in every run, so that two runs with one output don't write into each other's, and a short
+        # one: that of the file may be as long as names can be
+        self._temporary = path.with_name(f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}")
         self.stream: TextIO = self._temporary.open(
             "x", encoding="utf-8", errors="backslashreplace", newline=""
         )

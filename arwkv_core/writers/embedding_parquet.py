@@ -1,0 +1,183 @@
+"""Embeddings as Parquet: a row per vector with ``file``, ``start``, ``end`` and ``embedding``, a list of fixed length.
+
+All else is JSON under the key ``arwkv`` of the file's metadata, where ``recordings`` has an object per recording.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..whole_file import WholeFile
+from .embedding_parts import WrittenPart, taken_part
+from .embedding_record import stored
+from .parquet_table import readable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..embeddings import EmbeddingBlock
+
+METADATA_KEY = b"arwkv"
+
+_GROUP_BYTES = 8 << 20
+"""Of the vectors that are held and written at once."""
+
+_RECORDING_KEYS = ("file", "vectors", "coverage", "warnings")
+
+
+class EmbeddingParquetWriter:
+    """Writes the embeddings of one recording.
+
+    Parameters
+    ----------
+    path : Path
+    file : str
+        The recording, as the user named it.
+    dtype : {"float32", "float16"}
+    overwrite : bool
+        Replace what is there.
+    """
+
+    def __init__(self, path: Path, file: str, *, dtype: str = "float32", overwrite: bool = False) -> None:
+        self.file, self.dtype = file, dtype
+        self._whole = WholeFile(path, overwrite=overwrite)
+        self._rows = _Rows(self._whole.stream.buffer)
+
+    def add(self, block: EmbeddingBlock) -> None:
+        """Take the next vectors."""
+        vectors = stored(block.vectors, self.dtype, self.file)
+        self._rows.add(_batch(readable(self.file), block.starts, block.ends, vectors))
+
+    def commit(self, record: dict[str, Any]) -> None:
+        """End the file and put it into its place."""
+        self._rows.close(_common(record), [json.dumps(_recording(record), allow_nan=False)])
+        self._whole.commit()
+
+    def discard(self) -> None:
+        """Leave nothing behind; no harm after `commit`."""
+        self._rows.abandon()
+        self._whole.discard()
+
+
+class EmbeddingParquetTable:
+    """Writes a file of many recordings, each from a file of its own.
+
+    That was written before: a recording that fails at its end leaves no rows.
+
+    Parameters
+    ----------
+    stream : BinaryIO
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._rows = _Rows(stream)
+        self._common: dict[str, Any] | None = None
+        self._recordings: list[str] = []  # JSON: a third of what the objects would take
+
+    def write(self, result: WrittenPart) -> None:
+        """Add the rows of a recording's file, and remove that.
+
+        Raises
+        ------
+        UsageError
+            If its vectors are of another model or otherwise made.
+        """
+        part = taken_part(result)
+        self.append(part)
+        part.unlink()
+
+    def append(self, part: Path) -> None:
+        """Add the rows of a recording's file; see `write`."""
+        from pyarrow import parquet
+
+        with parquet.ParquetFile(part) as file:
+            meta = json.loads(file.metadata.metadata[METADATA_KEY])
+            recordings = meta.pop("recordings")
+            if self._common is None:
+                self._common = meta
+            elif self._common != meta:
+                raise UsageError(
+                    f"{part}: expected vectors made as those before, {self._common}, found {meta}"
+                )
+            for batch in file.iter_batches(_GROUP_BYTES // (4 * meta["width"]) + 1):
+                self._rows.add(batch)
+        self._recordings += [json.dumps(recording) for recording in recordings]
+
+    def close(self) -> None:
+        """End the file, which holds a recording at least."""
+        self._rows.close(self._common or {}, self._recordings)
+
+
+class _Rows:
+    """Batches of rows, put together into groups that are worth reading."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._file: Any = None  # a ParquetWriter, once the width is known
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_bytes = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        from pyarrow import parquet
+
+        if self._file is None:
+            self._file = parquet.ParquetWriter(
+                self._stream, batch.schema, compression="zstd", use_dictionary=["file"]
+            )
+        self._waiting.append(batch)
+        self._waiting_bytes += batch.nbytes
+        if self._waiting_bytes >= _GROUP_BYTES:
+            self._write_group()
+
+    def close(self, common: dict[str, Any], recordings: list[str]) -> None:
+        if self._waiting:
+            self._write_group()
+        text = json.dumps(common, allow_nan=False)[:-1] + ', "recordings": [' + ", ".join(recordings) + "]}"
+        self._file.add_key_value_metadata({METADATA_KEY: text})
+        self._file.close()
+        self._stream.flush()
+
+    def abandon(self) -> None:
+        """Let go of a stream that is closed next: the ParquetWriter would write to it when it is collected."""
+        self._waiting = []
+        if self._file is not None:
+            with suppress(OSError, ValueError):
+                self._file.close()
+
+    def _write_group(self) -> None:
+        import pyarrow as pa
+
+        table = pa.Table.from_batches(self._waiting)
+        self._file.write_table(table, row_group_size=len(table))
+        self._waiting, self._waiting_bytes = [], 0
+
+
+def _batch(
+    name: str, starts: NDArray[np.float64], ends: NDArray[np.float64], vectors: NDArray[Any]
+) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    flat = pa.array(vectors.reshape(-1))
+    return pa.record_batch(
+        {
+            "file": pa.array([name] * len(starts), pa.string()),
+            "start": pa.array(starts),
+            "end": pa.array(ends),
+            "embedding": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
+        }
+    )
+
+
+def _common(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key not in _RECORDING_KEYS}
+
+
+def _recording(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: record[key] for key in _RECORDING_KEYS}
