@@ -135,7 +135,8 @@ class StartTime:
     time : datetime
         With a time zone where it is known, without (local time of the recorder) where it isn't.
     source : str
-        Where that stands: ``option``, ``guano``, ``wamd`` (Song Meter), ``bext``, ``audiomoth`` or ``name``.
+        Where that stands: ``option``, ``guano``, ``wamd`` (Song Meter), ``bext``, ``audiomoth`` or ``name``; ``events``
+        where it was read from a file of timelines.
     """
 
     time: datetime
