@@ -67,6 +67,14 @@ Hop = Annotated[
         "  [default: half a window]",
     ),
 ]
+Context = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SECONDS|full",
+        help="Length of a window, rounded to 0.16 s; full takes the whole recording as one, in 0.4 GB an hour with the "
+        "bundled model. For models without a table of positions.  [default: the model's own, 9.92 s]",
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(

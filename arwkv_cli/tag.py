@@ -8,6 +8,7 @@ import typer
 from arwkv_cli.run_options import (
     FORMAT_HELP,
     Channel,
+    Context,
     Device,
     Files,
     FilesFrom,
@@ -74,6 +75,7 @@ def tag(
     device: Device = "auto",
     channel: Channel = None,
     hop: Hop = None,
+    context: Context = None,
     glob: Glob = None,
     files_from: FilesFrom = None,
     format: Annotated[list[Format] | None, typer.Option("--format", "-f", help=FORMAT_HELP)] = None,
@@ -108,6 +110,7 @@ def tag(
             selection=Selection(top_k, threshold, pool.value, include, exclude),
             channel=channel,
             hop=hop,
+            context=context,
             active_threshold=active_threshold,
             kept=plan.kept,
         )

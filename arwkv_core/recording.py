@@ -1,22 +1,26 @@
 """From a recording to its step scores: decode, log-mels, windows, model, blend; in flat memory."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .audio import open_audio
-from .constants import FRAMES_PER_STEP, HOP_SECONDS, STEP_SECONDS, WINDOW_SECONDS
-from .errors import CheckpointError, UsageError
+from .constants import FRAMES_PER_STEP, HOP_SECONDS, WINDOW_SECONDS
+from .context import Context, context_in_frames, hop_in_frames
+from .errors import CheckpointError
 from .features import log_mel_blocks
 from .labels import LabelSet
 from .prefetch import prefetch
 from .results import Coverage
-from .windows import StepBlender, Window, WindowCutter, count_steps
+from .scorer import Scorer, ScoreSource
+from .windows import Span, StepBlender, Window, WindowCutter, count_steps
+
+__all__ = ["Progress", "ScoreSource", "ScoreStream", "Scorer", "Source", "StepStream", "describe"]
 
 Floats = NDArray[np.float32]
 Source = str | Path | BinaryIO
@@ -26,91 +30,11 @@ Progress = Callable[[float, float | None], None]
 BATCH_FRAMES = 8 * 992
 """Frames that the model takes at once: eight windows of 9.92 s."""
 
+DECODING_SHARE = 0.15
+"""Share of the time that decoding takes where the whole recording is heard at once; for progress only."""
+
 BLOCKS_AHEAD = 4
 """Blocks of log-mels that wait for the model at most."""
-
-
-class Scorer(Protocol):
-    """What the rest of the library knows of a model."""
-
-    @property
-    def name(self) -> str:
-        """Name that stands in results."""
-
-    @property
-    def labels(self) -> LabelSet:
-        """Classes, in the order of the scores."""
-
-    @property
-    def sample_rate(self) -> int:
-        """Samples a second (Hz) of the sound from which it takes log-mels."""
-
-    @property
-    def window_frames(self) -> int:
-        """Frames that it hears at once, a multiple of 16."""
-
-    @property
-    def provenance(self) -> dict[str, dict[str, Any]]:
-        """What, besides the windows, its scores depend on: tables ``model`` and ``front_end``, as JSON has them."""
-
-    def scores(self, features: Floats) -> Floats:
-        """``(B, frames, 128)`` log-mels, not normalised -> ``(B, ceil(frames / 16), classes)``, 0 to 1."""
-
-    def embed(self, features: Floats) -> Floats:
-        """``(B, frames, 128)`` log-mels, not normalised -> ``(B, ceil(frames / 16), width)``."""
-
-
-class ScoreSource(Protocol):
-    """The step scores of one recording, wherever they come from: the model at work, or a store.
-
-    Iterate once, to the end; then `coverage` and `warnings` are valid.
-    """
-
-    @property
-    def file(self) -> str:
-        """The recording, as the user named it."""
-
-    @property
-    def model_name(self) -> str:
-        """Name of the model that gave the scores."""
-
-    @property
-    def labels(self) -> LabelSet:
-        """Classes, in the order of the scores."""
-
-    @property
-    def coverage(self) -> Coverage:
-        """How much of the recording was heard."""
-
-    @property
-    def warnings(self) -> list[str]:
-        """What the decoder or the front end found odd."""
-
-    def __iter__(self) -> Iterator[Floats]:
-        """Yield ``(steps, classes)`` float32, each step of the recording once, in order."""
-
-
-def hop_in_frames(hop: float | None, window: int) -> int:
-    """Turn the distance between windows into frames.
-
-    Parameters
-    ----------
-    hop : float or None
-        Seconds, rounded to whole steps of 160 ms; None takes half a window.
-    window : int
-        Length of a window in frames, a multiple of 16.
-
-    Raises
-    ------
-    UsageError
-        If ``hop`` is below a step or above a window, which would leave gaps.
-    """
-    longest = window * HOP_SECONDS
-    if hop is None:
-        return max(1, round(window / 2 / FRAMES_PER_STEP)) * FRAMES_PER_STEP
-    if not STEP_SECONDS - 1e-9 <= hop <= longest + 1e-9:  # NaN fails too
-        raise UsageError(f"--hop: expected {STEP_SECONDS:g} to {longest:g} seconds (a window), found {hop:g}")
-    return round(hop / STEP_SECONDS) * FRAMES_PER_STEP
 
 
 class StepStream:
@@ -127,14 +51,19 @@ class StepStream:
         The channel to hear; the mean of all by default.
     hop : float, optional
         Seconds between windows; half a window by default.
+    context : float or str, optional
+        Seconds that the model hears at once, or ``"full"``: the whole recording. By default the model's own window.
     progress : callable, optional
-        Called before the first window and after each batch of windows.
+        Called before the first window and after each batch of windows; often with ``context="full"``, where the
+        seconds stand for the share of the work that is done.
     first_step : int
         Go on from this step, where what is said of those before it is at hand: the model hears only what bears on
         it and on what follows. The batches are those of a whole run, so that the rows are the same to the bit.
 
     Attributes
     ----------
+    window_frames, hop_frames : int or None
+        Length of a window and distance between windows; both None where one window is the whole recording.
     coverage : Coverage
         Valid once the stream has ended.
     warnings : list of str
@@ -143,7 +72,7 @@ class StepStream:
     Raises
     ------
     UsageError
-        If ``hop`` is out of range.
+        If ``hop`` or ``context`` is out of range, or the model takes its own window only.
     """
 
     coverage: Coverage
@@ -156,13 +85,20 @@ class StepStream:
         *,
         channel: int | None = None,
         hop: float | None = None,
+        context: Context = None,
         progress: Progress | None = None,
         first_step: int = 0,
     ) -> None:
         self.scorer, self.source, self.channel, self.progress = scorer, source, channel, progress
         self.first_step = first_step
-        self.hop_frames = hop_in_frames(hop, scorer.window_frames)
+        self.window_frames: int | None = scorer.window_frames
+        if context is not None:
+            self.window_frames = context_in_frames(
+                context, scorer.window_frames, any_length=scorer.any_length, model=scorer.name
+            )
+        self.hop_frames = hop_in_frames(hop, self.window_frames)
         self.warnings = []
+        self._frames = 0
 
     @property
     def file(self) -> str:
@@ -178,7 +114,11 @@ class StepStream:
         """Let the model hear windows of one length: ``(windows, frames, 128)`` -> ``(windows, steps, columns)``."""
         raise NotImplementedError
 
-    def __iter__(self) -> Iterator[Floats]:
+    def hear_whole(self, blocks: Iterable[Floats], report: Callable[[float], None]) -> Iterator[Floats]:
+        """Let the model hear one window of any length; see `Scorer.stream_scores`."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Generator[Floats, None, None]:
         """Yield ``(steps, columns)`` float32, each step of the recording from `first_step` on once, in order.
 
         Raises
@@ -188,51 +128,95 @@ class StepStream:
         CheckpointError
             If what the model says are not numbers.
         """
+        end = 0
+        with closing(self._whole() if self.window_frames is None else self._blended()) as blocks:
+            for step, rows in blocks:
+                end = step + len(rows)
+                rows = rows[max(self.first_step - step, 0) :]
+                if len(rows):
+                    yield rows
+        assert max(end, self.first_step) == self.coverage.steps, "a step of the recording was lost"
+
+    def windows(self) -> Generator[tuple[Span, Floats], None, None]:
+        """Yield each window that bears on `first_step` or what follows, and what the model says of its steps.
+
+        Yields
+        ------
+        window : Span
+        rows : ndarray
+            ``(steps, columns)``; raises are those of iterating over the stream.
+        """
+        if self.window_frames is None or self.hop_frames is None:
+            with closing(self._whole()) as blocks:
+                rows = np.concatenate([rows for _, rows in blocks])
+            yield Span(0, self._frames), rows
+            return
+        cutter = WindowCutter(self.window_frames, self.hop_frames)
+        with self._open() as (audio, log_mels):
+            for windows in _batches(_cut(cutter, log_mels), max(1, BATCH_FRAMES // self.window_frames)):
+                end = max(window.start + len(window.features) for window in windows)
+                if end > self.first_step * FRAMES_PER_STEP:
+                    features = [window.features for window in windows]
+                    # a window may be long: one alone is not copied
+                    heard = self.hear(features[0][None] if len(features) == 1 else np.stack(features))
+                    for window, rows in zip(windows, heard, strict=True):
+                        yield Span(window.start, len(window.features)), rows
+                self._report(end * HOP_SECONDS, audio)
+            self._conclude(cutter.frames, audio)
+
+    def _blended(self) -> Generator[tuple[int, Floats], None, None]:
+        """Yield rows that are final, and the step at which they begin."""
         blender: StepBlender | None = None
-        step = 0  # of the recording, at which the blender's next rows begin
+        step = 0
         with closing(self.windows()) as windows:
             for window, rows in windows:
                 if blender is None:
                     step = window.start // FRAMES_PER_STEP
                     blender = StepBlender(rows.shape[1], step)
-                final = blender.add(window.start, len(window.features), rows)
-                yield from self._from_first_step(final, step)
+                final = blender.add(window.start, window.frames, rows)
+                yield step, final
                 step += len(final)
         if blender is not None:
-            final = blender.finish()
-            yield from self._from_first_step(final, step)
-            step += len(final)
-        assert max(step, self.first_step) == self.coverage.steps, "a step of the recording was lost"
+            yield step, blender.finish()
 
-    def windows(self) -> Generator[tuple[Window, Floats], None, None]:
-        """Yield each window that bears on `first_step` or what follows, and what the model says of its steps.
+    def _whole(self) -> Generator[tuple[int, Floats], None, None]:
+        """The same where one window is the whole recording."""
+        with self._open() as (audio, log_mels):
+            self._frames = step = 0
 
-        Yields
-        ------
-        window : Window
-        rows : ndarray
-            ``(steps, columns)``; raises are those of iterating over the stream.
-        """
-        scorer = self.scorer
-        cutter = WindowCutter(scorer.window_frames, self.hop_frames)
-        with open_audio(self.source, sample_rate=scorer.sample_rate, channel=self.channel) as audio:
+            def counted() -> Iterator[Floats]:
+                for block in log_mels:
+                    self._frames += len(block)
+                    yield block
+                    report(0.0)
+
+            def report(share: float) -> None:
+                share = DECODING_SHARE + share * (1 - DECODING_SHARE)
+                self._report(self._frames * HOP_SECONDS * share, audio)
+
+            for rows in self.hear_whole(counted(), report):
+                yield step, rows
+                step += len(rows)
+            self._conclude(self._frames, audio)
+
+    @contextmanager
+    def _open(self) -> Iterator[tuple[Any, Iterator[Floats]]]:
+        """Decode, and make log-mels in a thread ahead of the model."""
+        with open_audio(self.source, sample_rate=self.scorer.sample_rate, channel=self.channel) as audio:
             self._report(0.0, audio)
             with closing(prefetch(log_mel_blocks(audio), BLOCKS_AHEAD)) as blocks:
-                for windows in _batches(_cut(cutter, blocks), max(1, BATCH_FRAMES // scorer.window_frames)):
-                    end = max(window.start + len(window.features) for window in windows)
-                    if end > self.first_step * FRAMES_PER_STEP:
-                        rows = self.hear(np.stack([window.features for window in windows]))
-                        yield from zip(windows, rows, strict=True)
-                    self._report(end * HOP_SECONDS, audio)
-            self.coverage = Coverage(
-                header_seconds=audio.header_seconds,
-                decoded_seconds=audio.decoded_seconds,
-                filled_seconds=audio.filled_seconds,
-                analysed_seconds=(cutter.frames - 1) * HOP_SECONDS + WINDOW_SECONDS,
-                steps=count_steps(cutter.frames),
-                invalid_samples=audio.invalid_samples,
-            )
-            self.warnings = list(audio.warnings)
+                yield audio, blocks
+
+    def _conclude(self, frames: int, audio: Any) -> None:
+        self.coverage = Coverage(
+            header_seconds=audio.header_seconds,
+            decoded_seconds=audio.decoded_seconds,
+            filled_seconds=audio.filled_seconds,
+            analysed_seconds=(frames - 1) * HOP_SECONDS + WINDOW_SECONDS,
+            steps=count_steps(frames),
+            invalid_samples=audio.invalid_samples,
+        )
+        self.warnings = list(audio.warnings)
 
     def require_numbers(self, rows: Floats, expected: str) -> Floats:
         """Return what the model said, if it is finite.
@@ -248,12 +232,6 @@ class StepStream:
                 "(another model: --model)"
             )
         return rows
-
-    def _from_first_step(self, rows: Floats, step: int) -> Iterator[Floats]:
-        """Yield what of ``rows``, which begin at ``step``, is asked for."""
-        rows = rows[max(self.first_step - step, 0) :]
-        if len(rows):
-            yield rows
 
     def _report(self, seconds: float, audio: Any) -> None:
         if self.progress is not None:
@@ -271,6 +249,11 @@ class ScoreStream(StepStream):
     def hear(self, features: Floats) -> Floats:
         """Score windows of one length: ``(windows, steps, classes)``."""
         return self.require_numbers(self.scorer.scores(features), "scores from 0 to 1")
+
+    def hear_whole(self, blocks: Iterable[Floats], report: Callable[[float], None]) -> Iterator[Floats]:
+        """Score one window of any length, in blocks ``(steps, classes)``."""
+        for rows in self.scorer.stream_scores(blocks, report):
+            yield self.require_numbers(rows, "scores from 0 to 1")
 
 
 def describe(source: Source) -> str:

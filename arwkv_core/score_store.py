@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .constants import STEP_SECONDS
+from .context import Context
 from .errors import AudioError, ScoreFileError
 from .labels import LabelSet
 from .recording import Progress, Scorer, ScoreSource, ScoreStream
@@ -34,6 +35,7 @@ def scored(
     kept: Path | None = None,
     channel: int | None = None,
     hop: float | None = None,
+    context: Context = None,
     progress: Progress | None = None,
 ) -> ScoreSource:
     """The scores of a recording: from the model, or, where they are kept and nothing has changed, from there.
@@ -45,7 +47,7 @@ def scored(
         A sound file, or ``"-"`` for stdin, which is never taken for the same again.
     kept : Path, optional
         Where its scores are kept (``NAME.scores.parquet``). By default they aren't.
-    channel, hop, progress
+    channel, hop, context, progress
         See `ScoreStream`.
 
     Returns
@@ -56,11 +58,11 @@ def scored(
     Raises
     ------
     UsageError
-        If ``hop`` is out of range.
+        If ``hop`` or ``context`` is out of range.
     OSError
         If the recording can't be read.
     """
-    stream = ScoreStream(scorer, file, channel=channel, hop=hop, progress=progress)
+    stream = ScoreStream(scorer, file, channel=channel, hop=hop, context=context, progress=progress)
     if kept is None:
         return stream
     wanted = _description(stream)
@@ -184,7 +186,7 @@ def _description(stream: ScoreStream) -> dict[str, Any]:
         **provenance,
         "front_end": {**provenance["front_end"], "channel": stream.channel},
         "windows": {
-            "frames": stream.scorer.window_frames,
+            "frames": stream.window_frames,  # None: the whole recording is one
             "hop_frames": stream.hop_frames,
             "step_seconds": STEP_SECONDS,
         },

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from .batch import Progress
+from .context import Context
 from .kept_scores import KeptScores
 from .results import TagResult
 from .selection import Selection
@@ -20,7 +22,7 @@ class TagTask:
     model, device : str
         See `tagger.load`; not used where scores are only read.
     selection : Selection
-    channel, hop, active_threshold
+    channel, hop, context, active_threshold
         See `Tagger.tag`.
     kept : KeptScores, optional
         Where scores are kept.
@@ -31,6 +33,7 @@ class TagTask:
     selection: Selection
     channel: int | None = None
     hop: float | None = None
+    context: Context = None
     active_threshold: float | None = None
     kept: KeptScores | None = None
 
@@ -47,13 +50,12 @@ class TagTask:
         threshold = self._threshold(tagger.config.active_threshold)
         check_fraction("active_threshold", threshold)
         self.selection.classes(tagger.labels)
-        scored(
-            tagger, "-", channel=self.channel, hop=self.hop
-        )  # begins nothing, but knows which hops there are
+        hearing: dict[str, Any] = {"channel": self.channel, "hop": self.hop, "context": self.context}
+        scored(tagger, "-", **hearing)  # begins nothing, but knows which windows there can be
 
         def work(file: str, progress: Progress) -> TagResult:
             path = None if self.kept is None else self.kept.path(file)
-            scores = scored(tagger, file, kept=path, channel=self.channel, hop=self.hop, progress=progress)
+            scores = scored(tagger, file, kept=path, progress=progress, **hearing)
             return tag_of(scores, self.selection, threshold)
 
         return work

@@ -65,6 +65,20 @@ class Window:
     features: Floats
 
 
+@dataclass(frozen=True)
+class Span:
+    """Where a window lies.
+
+    Parameters
+    ----------
+    start, frames : int
+        Its first frame, counted from the recording's beginning, and its length.
+    """
+
+    start: int
+    frames: int
+
+
 class WindowCutter:
     """Cut a stream of log-mel blocks into windows, holding little more than one window.
 

@@ -1,5 +1,7 @@
 """A scorer that hears loudness only: what it should say about a recording is known without a network."""
 
+from collections.abc import Callable, Iterable, Iterator
+
 import numpy as np
 
 from arwkv_core.constants import FRAMES_PER_STEP, SAMPLE_RATE
@@ -15,6 +17,7 @@ class LoudnessScorer:
     name = "loudness"
     labels = LABELS
     sample_rate = SAMPLE_RATE
+    any_length = True
 
     provenance = {  # noqa: RUF012 - nobody changes it
         "model": {"name": name, "weights_sha256": "", "score_function": "sigmoid", "active_threshold": 0.5},
@@ -22,13 +25,16 @@ class LoudnessScorer:
     }
 
     def __init__(self, window_frames: int = 320) -> None:
-        self.window_frames = window_frames
+        self.window_frames = self.longest = window_frames
         self.batches: list[tuple[int, ...]] = []
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         assert features.ndim == 3
-        assert features.shape[1] <= self.window_frames
+        assert features.shape[1] <= self.longest
         self.batches.append(features.shape)
+        return self._hear(features)
+
+    def _hear(self, features: np.ndarray) -> np.ndarray:
         steps = count_steps(features.shape[1])
         edges = range(0, steps * FRAMES_PER_STEP, FRAMES_PER_STEP)
         level = np.stack([features[:, e : e + FRAMES_PER_STEP].mean(axis=(1, 2)) for e in edges], axis=1)
@@ -37,3 +43,19 @@ class LoudnessScorer:
 
     def embed(self, features: np.ndarray) -> np.ndarray:
         return self.scores(features)
+
+    def stream_scores(
+        self, blocks: Iterable[np.ndarray], report: Callable[[float], None] | None = None
+    ) -> Iterator[np.ndarray]:
+        features = np.concatenate(list(blocks))
+        self.batches.append((1, *features.shape))
+        scores = self._hear(features[None])[0]
+        for number, part in enumerate(np.array_split(scores, 4), 1):
+            if report is not None:
+                report(number / 4)
+            yield part
+
+    def stream_embeddings(
+        self, blocks: Iterable[np.ndarray], report: Callable[[float], None] | None = None
+    ) -> Iterator[np.ndarray]:
+        return self.stream_scores(blocks, report)

@@ -11,9 +11,10 @@ from fake_scorer import LoudnessScorer
 
 from arwkv_core import recording
 from arwkv_core.constants import SAMPLE_RATE, STEP_SECONDS
+from arwkv_core.context import hop_in_frames
 from arwkv_core.errors import AudioError, CheckpointError, UsageError
 from arwkv_core.labels import LabelSet
-from arwkv_core.recording import ScoreStream, hop_in_frames
+from arwkv_core.recording import ScoreStream
 from arwkv_core.scores import step_edges
 from arwkv_core.windows import count_steps
 

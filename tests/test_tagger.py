@@ -78,6 +78,12 @@ def test_padding_is_zeros_before_normalisation(published: Tagger) -> None:
     np.testing.assert_allclose(published.scores(features(100)), published.scores(padded)[:, :7], atol=1e-6)
 
 
+def test_a_length_free_model_hears_its_last_frame_to_the_end_of_the_step(tagger: Tagger) -> None:
+    """Zeros, which the published training pads with, are loud: log-mels of silence lie near -16."""
+    padded = np.concatenate([features(100), np.repeat(features(100)[-1:], 12, axis=0)])
+    np.testing.assert_allclose(tagger.scores(features(100)), tagger.scores(padded), atol=1e-6)
+
+
 def test_a_length_free_model_takes_more_than_its_window_and_the_other_refuses(
     tagger: Tagger, published: Tagger
 ) -> None:
