@@ -90,6 +90,8 @@ def change_front_end(path: Path, scorer: LoudnessScorer) -> dict:
         change_front_end,
         lambda path, scorer: {"hop": 0.16},
         lambda path, scorer: {"channel": 0},
+        lambda path, scorer: {"context": 1.6},
+        lambda path, scorer: {"context": "full"},
         lambda path, scorer: setattr(scorer, "window_frames", 160) or {},
     ],
 )
