@@ -297,3 +297,20 @@ def test_arrows_in_names_do_not_make_cues() -> None:
         timeline = replace(MORNING, file=f"{name}.wav", events=[Event(0, 1, name, "own:1", 0.5, 0.5)])
         assert len(re.findall("-->", text_of("vtt", [timeline]))) == 1
         assert len(re.findall("-->", text_of("srt", [timeline]))) == 1
+
+
+def test_the_page_of_formats_names_every_format_and_column(checkout: Path) -> None:
+    page = (checkout / "docs" / "formats.md").read_text("utf-8")
+    table = page.split("\n\n")[2]
+    for name, format in TIMELINE_FORMATS.items():
+        (row,) = [row for row in table.splitlines() if f"[`{name}`]" in row]
+        assert f"`{format.suffix}`" in row
+        assert ("any number" in row) == format.several
+    columns = {
+        *text_of("csv", []).strip().split(","),
+        *text_of("raven", []).strip().split("\t"),
+        *text_of("sed-events", []).strip().split("\t"),
+        *table_of([]).schema.names,
+        *json.loads(text_of("jsonl", [MORNING])),
+    }
+    assert [column for column in columns if f"`{column}`" not in page] == []

@@ -75,12 +75,14 @@ def fitting(format: str, timelines: Sequence[Timeline] = TIMELINES) -> list[Time
 # what a format escapes, and what ends lines and columns somewhere
 names = st.one_of(
     st.text(st.sampled_from("aé \t\n\r\x1c\x85\u2028\u00a0\"',;<>&-|%#\\/[]=صN"), max_size=12),
-    st.text(max_size=12),
+    st.text(
+        st.characters(exclude_characters="\0", codec="utf-8"), max_size=12
+    ),  # neither files nor labels have NUL
     st.sampled_from(
         ["NA", "nan", "None", "-->", '"', "a --> b", "NOTE", "WEBVTT", "=1+1", "item [1]:", UNDECODABLE]
     ),
 )
-file_names = names.filter(lambda name: name and "\0" not in name)
+file_names = names.filter(bool)
 
 
 @st.composite

@@ -4,7 +4,6 @@ import unicodedata
 
 from ..results import Event
 
-
 READ_AS_MISSING = frozenset(
     {"<na>", "n/a", "na", "nan", "-nan", "none", "null", "#na", "#n/a", "#n/a n/a"}
     | {f"{sign}1.#{word}" for sign in ("", "-") for word in ("ind", "qnan")}

@@ -30,7 +30,12 @@ class SrtWriter:
         """Write the recording's cues; without events, the file is empty."""
         self._recording.take(timeline.file)
         for number, (start, end, text) in enumerate(cues(timeline), start=1):
-            lines = [str(number), f"{cue_time(start, ',')} --> {cue_time(end, ',')}", text.translate(BRACKETS), ""]
+            lines = [
+                str(number),
+                f"{cue_time(start, ',')} --> {cue_time(end, ',')}",
+                text.translate(BRACKETS),
+                "",
+            ]
             self._stream.write("".join(line + LINE_END for line in lines))
         self._stream.flush()
 
