@@ -4,7 +4,7 @@ An embedding is what the model's head sees: the output of its last layer norm (`
 says which mean is meant by which level.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .constants import DEFAULT_MODEL, FRAMES_PER_STEP, HOP_SECONDS, STEP_SECONDS
+from .context import Context
 from .errors import UsageError
 from .recording import Progress, Scorer, Source, StepStream
 from .results import Coverage
@@ -26,6 +27,8 @@ Doubles = NDArray[np.float64]
 
 LEVELS = ("step", "window", "recording")
 """What a vector stands for: 160 ms, a window of the model, or all of the recording."""
+
+_EXPECTED = "embeddings that are numbers"
 
 _FRAMES_PER_SECOND = round(1 / HOP_SECONDS)
 
@@ -87,6 +90,7 @@ def embed(
     device: str = "auto",
     channel: int | None = None,
     hop: float | None = None,
+    context: Context = None,
 ) -> Embeddings:
     """Embed a recording.
 
@@ -107,6 +111,8 @@ def embed(
         The channel to hear; the mean of all by default.
     hop : float, optional
         Seconds between the starts of windows, rounded to 0.16 s; half a window by default.
+    context : float or "full", optional
+        Seconds that the model hears at once, or the whole recording, if it can; its own window by default.
 
     Returns
     -------
@@ -128,7 +134,7 @@ def embed(
     from .tagger import Tagger, load
 
     tagger = model if isinstance(model, Tagger) else load(model, device)
-    return tagger.embeddings(path, level=level, channel=channel, hop=hop)
+    return tagger.embeddings(path, level=level, channel=channel, hop=hop, context=context)
 
 
 class EmbeddingStream:
@@ -138,7 +144,7 @@ class EmbeddingStream:
     ----------
     scorer : Scorer
         A loaded model.
-    source, channel, hop, progress
+    source, channel, hop, context, progress
         See `ScoreStream`.
     level : {"step", "window", "recording"}
 
@@ -149,7 +155,7 @@ class EmbeddingStream:
     Raises
     ------
     UsageError
-        If the level is another, or ``hop`` is out of range.
+        If the level is another, ``hop`` or ``context`` is out of range, or the model takes its own window only.
 
     Examples
     --------
@@ -165,12 +171,15 @@ class EmbeddingStream:
         level: str = "window",
         channel: int | None = None,
         hop: float | None = None,
+        context: Context = None,
         progress: Progress | None = None,
     ) -> None:
         if level not in LEVELS:
             raise UsageError(f"--level: expected {', '.join(LEVELS)}, found {level}")
         self.level = level
-        self._steps = _StepEmbeddings(scorer, source, channel=channel, hop=hop, progress=progress)
+        self._steps = _StepEmbeddings(
+            scorer, source, channel=channel, hop=hop, context=context, progress=progress
+        )
 
     @property
     def file(self) -> str:
@@ -193,7 +202,7 @@ class EmbeddingStream:
             "model": {"name": model["name"], "weights_sha256": model["weights_sha256"]},
             "front_end": {**tables["front_end"], "channel": steps.channel},
             "windows": {
-                "frames": steps.scorer.window_frames,
+                "frames": steps.window_frames,
                 "hop_frames": steps.hop_frames,
                 "step_seconds": STEP_SECONDS,
             },
@@ -288,7 +297,11 @@ class _StepEmbeddings(StepStream):
     """A row a step, blended where windows overlap, as scores are."""
 
     def hear(self, features: Floats) -> Floats:
-        return self.require_numbers(self.scorer.embed(features), "embeddings that are numbers")
+        return self.require_numbers(self.scorer.embed(features), _EXPECTED)
+
+    def hear_whole(self, blocks: Iterable[Floats], report: Callable[[float], None]) -> Iterator[Floats]:
+        for rows in self.scorer.stream_embeddings(blocks, report):
+            yield self.require_numbers(rows, _EXPECTED)
 
 
 def _window(start: int, rows: Floats, end: float) -> EmbeddingBlock:

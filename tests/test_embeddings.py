@@ -17,10 +17,11 @@ from test_tag_recording import FakeAudio
 import arwkv_core
 from arwkv_core import recording
 from arwkv_core.constants import SAMPLE_RATE, STEP_SECONDS
+from arwkv_core.context import hop_in_frames
 from arwkv_core.embeddings import LEVELS, Embeddings, EmbeddingStream
 from arwkv_core.errors import AudioError, CheckpointError, UsageError
 from arwkv_core.features import log_mel
-from arwkv_core.recording import ScoreStream, hop_in_frames
+from arwkv_core.recording import ScoreStream
 from arwkv_core.scores import step_edges
 from arwkv_core.tagger import Tagger
 from arwkv_core.windows import plan_windows
@@ -47,7 +48,7 @@ LENGTHS = st.integers(800, 8 * SAMPLE_RATE)
 HOPS = st.sampled_from([None, 0.16, 0.8, 1.28, 3.2])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(samples=LENGTHS, block=st.integers(100, 100_000), hop=HOPS)
 def test_steps_are_blended_as_scores_are(samples: int, block: int, hop: float | None) -> None:
     seconds = samples / SAMPLE_RATE
@@ -62,7 +63,7 @@ def test_steps_are_blended_as_scores_are(samples: int, block: int, hop: float | 
     assert (result.starts[1:] == result.ends[:-1]).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(samples=LENGTHS, block=st.integers(100, 100_000), hop=HOPS)
 def test_a_window_is_the_mean_of_its_own_steps(samples: int, block: int, hop: float | None) -> None:
     seconds, scorer = samples / SAMPLE_RATE, LoudnessScorer(320)
@@ -79,7 +80,7 @@ def test_a_window_is_the_mean_of_its_own_steps(samples: int, block: int, hop: fl
         np.testing.assert_allclose(vector, np.average(rows, axis=0, weights=lengths), atol=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(samples=LENGTHS, block=st.integers(100, 100_000), hop=HOPS)
 def test_a_recording_is_the_mean_of_its_steps(samples: int, block: int, hop: float | None) -> None:
     seconds = samples / SAMPLE_RATE
@@ -116,13 +117,13 @@ def test_a_window_depends_on_nothing_outside_it() -> None:
     np.testing.assert_allclose(long.vectors[1], alone, atol=1e-5)
 
 
-def embeddings_of_samples(tagger: Tagger, samples: np.ndarray) -> Embeddings:
+def embeddings_of_samples(tagger: Tagger, samples: np.ndarray, **options: object) -> Embeddings:
     class Given(FakeAudio):
         def __iter__(self) -> Iterator[np.ndarray]:
             yield samples
             self.decoded_seconds = self.total / SAMPLE_RATE
 
-    return embeddings_of(Given(len(samples) / SAMPLE_RATE), tagger)
+    return embeddings_of(Given(len(samples) / SAMPLE_RATE), tagger, **options)
 
 
 def test_what_is_said_besides_the_vectors(tmp_path: Path) -> None:
@@ -206,6 +207,20 @@ def test_a_stream_that_is_left_early_closes_its_recording(
     next(blocks)
     blocks.close()
     assert closed == [True]
+
+
+def test_a_model_that_takes_any_length_hears_all_at_once() -> None:
+    """One window then: the vectors of a window and of the recording are one, and steps are not blended."""
+    tagger = small_tagger()
+    sound = np.random.default_rng(0).normal(0, 0.1, 25 * SAMPLE_RATE + 123).astype(np.float32)
+    steps, window, whole = (
+        embeddings_of_samples(tagger, sound, level=level, context="full") for level in LEVELS
+    )
+    np.testing.assert_allclose(steps.vectors, tagger.embed(log_mel(sound))[0], atol=2e-5)
+    np.testing.assert_allclose(window.vectors, whole.vectors, rtol=1e-6)
+    assert (window.starts, window.ends) == (whole.starts, whole.ends) == ([0], [25 + 123 / SAMPLE_RATE])
+    longer = embeddings_of_samples(tagger, sound, level="window", context=16)
+    assert longer.starts.tolist() == [0, 8, 8.98]
 
 
 def test_progress_tells_the_seconds_heard() -> None:
