@@ -1,6 +1,7 @@
 """Every format of timelines: byte for byte as in its golden file, and true to its grammar whatever it is given."""
 
 import csv
+import gc
 import io
 import json
 import re
@@ -195,6 +196,19 @@ def test_parquet_has_types_and_says_where_it_comes_from() -> None:
     }
     assert rows[-1]["start_time"] == datetime(2026, 5, 14, 5, 30)
     assert rows[-1]["start_time_utc"] is None
+
+
+def test_a_parquet_file_that_nobody_ends_is_thrown_away_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where its recording could not be written: pyarrow would end it into a stream that is closed."""
+    said: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    stream = io.BytesIO()
+    writer = TIMELINE_FORMATS["parquet"].writer(stream)
+    writer.write(MORNING)
+    stream.close()
+    del writer
+    gc.collect()
+    assert said == []
 
 
 def test_raven_lines_recordings_up() -> None:

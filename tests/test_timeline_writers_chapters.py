@@ -67,7 +67,11 @@ def test_what_is_brief_between_two_goes_to_the_longer() -> None:
 
 def test_short_silence_belongs_to_the_chapter_before_long_silence_to_none() -> None:
     events = [(3, 30, "Speech", 0.6), (36, 50, "Music", 0.6), (200, 220, "Speech", 0.6)]
-    assert chapters(events, 225) == [(0, 36, "Speech"), (36, 50, "Music"), (200, 225, "Speech")]
+    assert chapters(events, 225, min_chapter=10) == [
+        (0, 36, "Speech"),
+        (36, 50, "Music"),
+        (200, 225, "Speech"),
+    ]
     assert chapters(events, 225, min_chapter=0) == [
         (3, 30, "Speech"),
         (36, 50, "Music"),

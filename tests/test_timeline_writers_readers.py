@@ -211,7 +211,7 @@ def test_the_strict_parsers_read_the_golden_files(format: str) -> None:
     if format == "sed-scores":
         assert len(events) == MORNING.coverage.steps
     elif format == "chapters":
-        assert [event[3] for event in events] == ["Speech", MORNING.events[2].name]
+        assert [event[3] for event in events] == ["Speech", MORNING.events[2].name, "Speech"]
     else:
         assert len(events) == len(MORNING.events) + (1 if TIMELINE_FORMATS[format].several else 0)
     assert all(math.isfinite(start) and start < end for _, start, end, _ in events)

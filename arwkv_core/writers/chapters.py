@@ -14,8 +14,8 @@ from .ticks import MILLISECONDS, event_ticks, last_tick
 VERSION = "1.2.0"
 """Of the format, see https://github.com/Podcastindex-org/podcast-namespace/blob/main/docs/examples/chapters/jsonChapters.md"""
 
-MIN_CHAPTER_SECONDS = 10.0
-"""What large players ask of a chapter."""
+MIN_CHAPTER_SECONDS = 5.0
+"""Longer than a laugh or a cough, shorter than a jingle."""
 
 
 class ChaptersWriter:

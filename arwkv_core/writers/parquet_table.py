@@ -68,7 +68,9 @@ class _Counted(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        self._stream.write(data)
+        # pyarrow ends a file that nobody ended when it throws it away: the stream may be gone by then
+        if not self._stream.closed:
+            self._stream.write(data)
         self._written += len(data)
         return len(data)
 
