@@ -12,6 +12,7 @@ import typer
 
 from arwkv_cli import models
 from arwkv_cli.command_group import CommandGroup
+from arwkv_cli.embed import embed
 from arwkv_cli.evaluate import evaluate
 from arwkv_cli.exit_codes import ExitCode
 from arwkv_cli.tag import tag
@@ -57,6 +58,7 @@ def arwkv(
 
 
 app.command()(tag)
+app.command()(embed)
 app.add_typer(models.app)
 app.command()(train)
 app.command()(evaluate)

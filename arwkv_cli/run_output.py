@@ -86,6 +86,8 @@ def format_of(output: Path, formats: Mapping[str, Format]) -> str:
     for name in by_length:
         if output.name.lower().endswith(formats[name].suffix.lower()):
             return name
+    if output.suffix[1:].lower() in formats:  # x.npz, where a recording's own file is a.wav.embeddings.npz
+        return output.suffix[1:].lower()
     raise UsageError(f"--output {output}: its ending tells no format; say --format ({', '.join(formats)})")
 
 

@@ -81,10 +81,16 @@ class EmbedTask:
         from .constants import DEFAULT_MODEL
         from .embeddings import EmbeddingStream
         from .tagger import load
+        from .whole_file import check_output
         from .writers.embedding_format import EMBEDDING_FORMATS, write_embeddings
+        from .writers.embedding_npy import sidecar
         from .writers.embedding_record import check_dtype
 
         check_dtype(self.dtype)
+        if self.output is not None:
+            name, path = self.output
+            for place in (path, sidecar(path)) if name == "npy" else (path,):
+                check_output(place, overwrite=self.overwrite)
         tagger = load(self.model or DEFAULT_MODEL, self.device)
 
         def stream_of(file: str, progress: Progress | None = None) -> EmbeddingStream:

@@ -89,6 +89,9 @@ def _join_parquet(paths: Iterator[Path], stream: BinaryIO) -> None:
 
     first = next(paths)
     schema = parquet.read_schema(first)
+    if "embedding" in schema.names:
+        _join_embeddings(chain([first], paths), stream)
+        return
     waiting: list[pa.Table] = []
     with parquet.ParquetWriter(stream, schema, compression="zstd") as writer:
         for path in chain([first], paths):
@@ -101,6 +104,15 @@ def _join_parquet(paths: Iterator[Path], stream: BinaryIO) -> None:
                 waiting = []
         if waiting:
             writer.write_table(pa.concat_tables(waiting))
+
+
+def _join_embeddings(paths: Iterator[Path], stream: BinaryIO) -> None:
+    from .writers.embedding_parquet import EmbeddingParquetTable
+
+    table = EmbeddingParquetTable(stream)
+    for path in paths:
+        table.append(path)
+    table.close()
 
 
 _GROUP_ROWS = 65_536
