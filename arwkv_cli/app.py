@@ -16,6 +16,7 @@ from arwkv_cli.embed import embed
 from arwkv_cli.evaluate import evaluate
 from arwkv_cli.exit_codes import ExitCode
 from arwkv_cli.tag import tag
+from arwkv_cli.timeline import timeline
 from arwkv_cli.train import train
 from arwkv_core import __version__
 
@@ -58,6 +59,7 @@ def arwkv(
 
 
 app.command()(tag)
+app.command()(timeline)
 app.command()(embed)
 app.add_typer(models.app)
 app.command()(train)

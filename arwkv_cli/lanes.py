@@ -10,14 +10,12 @@ from rich.text import Text
 
 from arwkv_cli.plain_text import printable, span
 from arwkv_cli.time_axis import elapsed_axis, wall_clock_axis
+from arwkv_cli.timeline import TOP
 from arwkv_core.results import Event, Timeline
 
 WIDEST = 200
 NARROWEST = 20
 """Columns of the whole drawing."""
-
-TOP = 20
-"""Lanes where the user does not say how many."""
 
 NARROWEST_LANE = 12
 """Columns that a lane has before the names beside it are shortened and the seconds left out."""

@@ -61,6 +61,11 @@ class EventPlan:
         """
         return _plan(settings, labels, defaults)
 
+    def scores_of(self, scores: Floats) -> Floats:
+        """Turn the scores of all classes of the model into those of `names`, rounded as the store does."""
+        mine = rounded(scores[:, self.columns])
+        return mine if self.groups is None else self.groups.of(mine)[0]
+
     def search(self) -> EventSearch:
         """Begin with a recording."""
         return EventSearch(self)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .constants import DEFAULT_MODEL
+from .context import Context
 from .event_defaults import EventDefaults
 from .event_plan import EventPlan
 from .event_settings import EventSettings
@@ -27,6 +28,7 @@ def timeline(
     device: str = "auto",
     channel: int | None = None,
     hop: float | None = None,
+    context: Context = None,
     on: float | None = None,
     off: float | None = None,
     median: float | None = None,
@@ -55,6 +57,8 @@ def timeline(
         The channel to hear; the mean of all by default.
     hop : float, optional
         Seconds between the starts of windows, rounded to 0.16 s; half a window by default.
+    context : float or "full", optional
+        Seconds that the model hears at once, or the whole recording; the model's own window by default.
     on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups
         See `event_settings.EventSettings`.
     start : str or datetime, optional
@@ -83,7 +87,9 @@ def timeline(
     settings = EventSettings(on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups)
     began = find_start_time(path, option=start)
     tagger = model if isinstance(model, Tagger) else load(model, device)
-    return timeline_of(tagger.stream(path, channel=channel, hop=hop), settings, start_time=began)
+    return timeline_of(
+        tagger.stream(path, channel=channel, hop=hop, context=context), settings, start_time=began
+    )
 
 
 def timeline_of(
