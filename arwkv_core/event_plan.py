@@ -62,13 +62,13 @@ class EventPlan:
         return _plan(settings, labels, defaults)
 
     def scores_of(self, scores: Floats) -> Floats:
-        """Turn the scores of all classes of the model into those of `names`, rounded as the store does."""
-        mine = rounded(scores[:, self.columns])
+        """Turn the kept scores of all classes of the model into those of `names`: ``(steps, names)``."""
+        mine = scores[:, self.columns]
         return mine if self.groups is None else self.groups.of(mine)[0]
 
-    def search(self) -> EventSearch:
-        """Begin with a recording."""
-        return EventSearch(self)
+    def search(self, *, kept: bool = False) -> EventSearch:
+        """Begin with a recording; say if its scores were ``kept``."""
+        return EventSearch(self, kept=kept)
 
 
 class EventSearch:
@@ -77,16 +77,20 @@ class EventSearch:
     Parameters
     ----------
     plan : EventPlan
+    kept : bool
+        Whether scores come from the store, and so are rounded already: for a long recording, rounding them again
+        would take longer than all else.
     """
 
-    def __init__(self, plan: EventPlan) -> None:
-        self.plan = plan
+    def __init__(self, plan: EventPlan, *, kept: bool = False) -> None:
+        self.plan, self.kept = plan, kept
         self._trace = ScoreTrace(plan.below)
         self._detector = EventDetector(plan.thresholds, self._trace)
 
     def add(self, scores: Floats) -> None:
-        """Take the next steps ``(steps, classes)``, all classes of the model. They are rounded as the store does."""
-        mine = rounded(scores[:, self.plan.columns])
+        """Take the next steps ``(steps, classes)``, all classes of the model."""
+        mine = scores[:, self.plan.columns]
+        mine = mine if self.kept else rounded(mine)
         if self.plan.groups is None:
             self._detector.add(mine)
         else:

@@ -127,7 +127,8 @@ def timeline_of(
     """
     settings = settings or EventSettings()
     defaults = defaults or EventDefaults.of_source(scores)
-    search = EventPlan.of(settings, scores.labels, defaults).search()
+    # kept scores are known by their levels: to ask for their class would import what reads them
+    search = EventPlan.of(settings, scores.labels, defaults).search(kept=hasattr(scores, "levels"))
     for block in scores:
         search.add(block)
     coverage = scores.coverage

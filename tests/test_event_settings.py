@@ -114,3 +114,33 @@ def test_a_damaged_file_is_told_with_its_line(text: str, message: str, tmp_path:
         read_class_defaults(path)
     with pytest.raises(ConfigError, match="can't be read"):
         read_class_defaults(tmp_path)
+
+
+def test_the_bundled_model_brings_numbers_of_its_own() -> None:
+    import arwkv_models
+    from arwkv_core.constants import DEFAULT_MODEL
+
+    model = arwkv_models.find(DEFAULT_MODEL)
+    own = EventDefaults.of_folder(model.folder).classes
+    assert own
+    assert set(own) <= set(model.labels.mids)
+    assert all(0.1 <= numbers.on <= 0.9 for numbers in own.values() if numbers.on is not None)
+
+
+def test_an_added_model_keeps_its_numbers_and_damaged_ones_are_refused(tmp_path: Path) -> None:
+    from fake_models import THREE_CLASSES, THREE_LABELS, random_model, three_class_config
+
+    import arwkv_models
+    from arwkv_core.checkpoint import save_model_folder
+
+    folder = tmp_path / "gate"
+    save_model_folder(folder, random_model(THREE_CLASSES), three_class_config(), THREE_LABELS, "card")
+    write(folder, "mid,on\n/m/09x0r,0.4\n")
+    added = arwkv_models.add(folder, "own")
+    assert EventDefaults.of_folder(added.folder).classes == {"/m/09x0r": ClassDefaults(on=0.4)}
+    write(added.folder, "mid,on\n/m/09x0r,4\n")
+    with pytest.raises(ConfigError, match="line 2: on"):
+        added.verify()
+    write(folder, "mid,on\n/m/09x0r,4\n")
+    with pytest.raises(ConfigError, match="line 2: on"):
+        arwkv_models.add(folder, "another")
