@@ -65,7 +65,7 @@ class TagTask:
 
         assert self.kept is not None
         scores = self.kept.stored(file)
-        return tag_of(scores, self.selection, self._threshold(scores.meta["active_threshold"]))
+        return tag_of(scores, self.selection, self._threshold(scores.active_threshold))
 
     def _threshold(self, models_own: float) -> float:
         return models_own if self.active_threshold is None else self.active_threshold
