@@ -15,6 +15,7 @@ from arwkv_cli.command_group import CommandGroup
 from arwkv_cli.embed import embed
 from arwkv_cli.evaluate import evaluate
 from arwkv_cli.exit_codes import ExitCode
+from arwkv_cli.extract import extract
 from arwkv_cli.tag import tag
 from arwkv_cli.timeline import timeline
 from arwkv_cli.train import train
@@ -59,6 +60,7 @@ def arwkv(
 
 
 app.command()(tag)
+app.command()(extract)
 app.command()(timeline)
 app.command()(embed)
 app.add_typer(models.app)

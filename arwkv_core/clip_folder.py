@@ -86,6 +86,8 @@ class ClipFolder:
 
     Attributes
     ----------
+    last : list of Clip
+        What the last call of `cut` has made, also if it raised.
     warnings : list of str
         About the recording that was cut last.
 
@@ -100,10 +102,12 @@ class ClipFolder:
     ) -> None:
         self.folder, self.settings = folder, settings
         self.overwrite, self.dry_run = overwrite, dry_run
+        self.last: list[Clip] = []
         self.warnings: list[str] = []
         self._template = NameTemplate(settings.name_template)
         self._book = NameBook()
         self._book.take(Path(TABLE_NAME), "")
+        self._failed = self._made = False
         self._lock: int | None = None
         self._table: ClipTable | None = None
 
@@ -112,6 +116,7 @@ class ClipFolder:
             raise UsageError(f"--output-dir {self.folder}: expected a folder, found a file")
         if self.dry_run:
             return self
+        self._made = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.folder)
         try:
@@ -126,14 +131,20 @@ class ClipFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        table = self._table
         try:
-            if self._table is not None and error is None:
-                self._table.commit()
-            elif self._table is not None:
+            if table is None:
+                pass
+            elif error is None and (table.rows or not self._failed):
+                table.commit()
+            else:
                 with suppress(OSError):  # the disk is full: the first error tells
-                    self._table.keep_partial()
+                    table.break_off()
         finally:
             self._unlock()
+            if self._made and error is not None:
+                with suppress(OSError):  # there is something in it
+                    self.folder.rmdir()
 
     def cut(self, plan: ClipPlan, *, progress: Progress | None = None) -> list[Clip]:
         """Cut the clips of one recording.
@@ -152,18 +163,21 @@ class ClipFolder:
         OSError
             If it can't be read, or a clip can't be written.
         """
-        self.warnings = []
+        self.last, self.warnings = [], []
         if not plan.events:
             return []
         done: dict[int, Clip] = {}
         try:
             self._cut(plan, done, progress)
+        except BaseException:
+            self._failed = True
+            raise
         finally:
-            clips = [done[number] for number in sorted(done)]
+            self.last = [done[number] for number in sorted(done)]
             if self._table is not None:
-                for clip in clips:
+                for clip in self.last:
                     self._table.add(clip)
-        return clips
+        return self.last
 
     def _cut(self, plan: ClipPlan, done: dict[int, Clip], progress: Progress | None) -> None:
         sample = fingerprint(plan.file)

@@ -87,6 +87,11 @@ class ClipTable:
     ----------
     folder : Path
 
+    Attributes
+    ----------
+    rows : int
+        Clips so far.
+
     Raises
     ------
     UsageError
@@ -107,10 +112,12 @@ class ClipTable:
         self._temporary = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
         self._stream = self._temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="")
         self._rows = ClipRows(self._stream)
+        self.rows = 0
 
     def add(self, clip: Clip) -> None:
         """Add a clip's row."""
         self._rows.add(clip)
+        self.rows += 1
 
     def commit(self) -> Path:
         """Put the table into its place."""
@@ -118,10 +125,13 @@ class ClipTable:
         self._partial.unlink(missing_ok=True)
         return self._path
 
-    def keep_partial(self) -> Path:
-        """Keep what an interrupted run has as ``clips.csv.partial``."""
-        self._close(self._partial)
-        return self._partial
+    def break_off(self) -> None:
+        """Keep what an interrupted run has, if it has anything, as ``clips.csv.partial``."""
+        if self.rows:
+            self._close(self._partial)
+        else:
+            self._stream.close()
+            self._temporary.unlink()
 
     @property
     def _partial(self) -> Path:
