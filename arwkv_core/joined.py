@@ -88,14 +88,16 @@ def _join_parquet(paths: Iterator[Path], stream: BinaryIO) -> None:
     from pyarrow import parquet
 
     first = next(paths)
-    schema = parquet.read_schema(first)
+    with first.open("rb") as source:  # opened here: pyarrow takes no paths that are not UTF-8
+        schema = parquet.read_schema(source)
     if "embedding" in schema.names:
         _join_embeddings(chain([first], paths), stream)
         return
     waiting: list[pa.Table] = []
     with parquet.ParquetWriter(stream, schema, compression="zstd") as writer:
         for path in chain([first], paths):
-            table = parquet.read_table(path)
+            with path.open("rb") as source:
+                table = parquet.read_table(source)
             if not table.schema.equals(schema):
                 raise ArwkvError(f"{path}: expected the columns of {first}; --overwrite makes it anew")
             waiting.append(table)
@@ -110,8 +112,12 @@ def _join_embeddings(paths: Iterator[Path], stream: BinaryIO) -> None:
     from .writers.embedding_parquet import EmbeddingParquetTable
 
     table = EmbeddingParquetTable(stream)
-    for path in paths:
-        table.append(path)
+    try:
+        for path in paths:
+            table.append(path)
+    except BaseException:
+        table.abandon()
+        raise
     table.close()
 
 

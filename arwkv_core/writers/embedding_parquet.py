@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import ArwkvError
 from ..whole_file import WholeFile
 from .embedding_parts import WrittenPart, taken_part
 from .embedding_record import stored
@@ -86,7 +86,7 @@ class EmbeddingParquetTable:
 
         Raises
         ------
-        UsageError
+        ArwkvError
             If its vectors are of another model or otherwise made.
         """
         part = taken_part(result)
@@ -97,13 +97,16 @@ class EmbeddingParquetTable:
         """Add the rows of a recording's file; see `write`."""
         from pyarrow import parquet
 
-        with parquet.ParquetFile(part) as file:
-            meta = json.loads(file.metadata.metadata[METADATA_KEY])
+        # opened here: pyarrow takes no paths that are not UTF-8
+        with part.open("rb") as stream, parquet.ParquetFile(stream) as file:
+            meta = json.loads((file.metadata.metadata or {}).get(METADATA_KEY, b"{}"))
+            if "recordings" not in meta:
+                raise ArwkvError(f"{part}: expected embeddings written by arwkv, found other Parquet")
             recordings = meta.pop("recordings")
             if self._common is None:
                 self._common = meta
             elif self._common != meta:
-                raise UsageError(
+                raise ArwkvError(
                     f"{part}: expected vectors made as those before, {self._common}, found {meta}"
                 )
             for batch in file.iter_batches(_GROUP_BYTES // (4 * meta["width"]) + 1):
@@ -113,6 +116,10 @@ class EmbeddingParquetTable:
     def close(self) -> None:
         """End the file, which holds a recording at least."""
         self._rows.close(self._common or {}, self._recordings)
+
+    def abandon(self) -> None:
+        """Let go of the stream, in the midst of the file."""
+        self._rows.abandon()
 
 
 class _Rows:
