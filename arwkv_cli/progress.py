@@ -25,14 +25,14 @@ class RunProgress:
         How many recordings there are to do.
     shown : bool
         False shows nothing, on any terminal. A stderr that is no terminal shows nothing either.
-    kept, failed : int
-        Recordings of the run that were done before, or can't be done.
+    kept : int
+        Recordings of the run that were done before.
     """
 
-    def __init__(self, files: int, *, shown: bool = True, kept: int = 0, failed: int = 0) -> None:
+    def __init__(self, files: int, *, shown: bool = True, kept: int = 0) -> None:
         console = Console(stderr=True, highlight=False)
         self.shown = shown and console.is_terminal
-        self.files, self.done, self.kept, self.failed = files, 0, kept, failed
+        self.files, self.done, self.kept, self.failed = files, 0, kept, 0
         self.ended = 0  # of the files, done or failed
         self.done_seconds = 0.0  # of the recordings that are done
         self._at_work: dict[

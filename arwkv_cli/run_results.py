@@ -88,6 +88,8 @@ class RunResults:
             self.folder.failed(failure, recording=recording)
         if at_work:
             self.progress.end(failure.file, None)
+        else:
+            self.progress.failed += 1
         with self.progress.hidden():
             say("failed: ", failure.file, failure.reason)
 

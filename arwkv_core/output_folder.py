@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -105,10 +106,11 @@ class OutputFolder:
         """
         base = os.path.join(self.tree.folder, self.tree.place(file))
         try:
-            oldest = min(os.stat(base + suffix).st_mtime_ns for suffix in suffixes)
+            found = [os.stat(base + suffix) for suffix in suffixes]
         except (FileNotFoundError, NotADirectoryError):
             return False
-        if oldest <= since:
+        oldest = min(status.st_mtime_ns for status in found)
+        if oldest <= since or not all(stat.S_ISREG(status.st_mode) for status in found):
             return False
         if file == STDIN:
             raise ArwkvError(f"{base}{min(suffixes)} exists already; --overwrite replaces it")

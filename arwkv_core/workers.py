@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
@@ -17,6 +18,8 @@ from .worker import DONE, FATAL, PROGRESS, READY, serve
 
 LOOK_AHEAD = 64
 """Outcomes per job that wait at most for one before them."""
+
+_FILES_AHEAD = 4
 
 MOST_LOST_STARTS = 3
 """So many processes in a row that die before they could take a file end the run."""
@@ -42,7 +45,7 @@ class _Worker:
         debug = logging.getLogger().isEnabledFor(logging.INFO)
         self.process: SpawnProcess = context.Process(target=serve, args=(other, threads, debug), daemon=True)
         self.ready = False
-        self.index: int | None = None  # of the file that it works on
+        self.indices: deque[int] = deque()  # of the file that it works on, and of those that wait for it
         with _signals_held_back():  # a Ctrl-C while it loads Python is not for it
             self.process.start()
         other.close()  # the other process alone holds it now: its death closes the pipe
@@ -50,7 +53,7 @@ class _Worker:
             self.pipe.send(task)
 
     def give(self, index: int, file: str) -> None:
-        self.index = index
+        self.indices.append(index)
         with suppress(OSError):
             self.pipe.send(file)
 
@@ -98,8 +101,12 @@ class _Pool(Generic[Result]):
         self.files, self.task, self.progress = files, task, progress
         self.jobs = min(jobs, len(files))
         self.threads = threads_per_job(jobs)
+        # a lone process gets some files ahead, which saves waiting where files are short; several would not share
+        # them evenly then
+        self.ahead = _FILES_AHEAD if self.jobs == 1 else 1
         self.workers: list[_Worker] = []
         self.next = 0  # index of the file that is given out next
+        self.returned: deque[int] = deque()  # indices of files that waited for a process that has died
         self.limit = len(files)
         self.lost_starts = 0
 
@@ -128,20 +135,27 @@ class _Pool(Generic[Result]):
     def _outcomes(self) -> Iterator[tuple[int, Result | Failure]]:
         """Keep the processes busy with the files whose index is below the limit."""
         while True:
-            while len(self.workers) < min(self.jobs, len(self.files) - self.next + self._busy()):
+            while len(self.workers) < min(self.jobs, self._left() + self._busy()):
                 self.workers.append(_Worker(self.task, self.threads))
             for worker in self.workers:
-                if worker.ready and worker.index is None and self.next < min(self.limit, len(self.files)):
-                    worker.give(self.next, self.files[self.next])
-                    self.next += 1
-            if self.next == len(self.files) and not self._busy():
+                while worker.ready and len(worker.indices) < self.ahead and self._has_next():
+                    index = self.returned.popleft() if self.returned else self.next
+                    self.next = max(self.next, index + 1)
+                    worker.give(index, self.files[index])
+            if not self._left() and not self._busy():
                 return
             for pipe in wait([worker.pipe for worker in self.workers]):
                 worker = next(worker for worker in self.workers if worker.pipe is pipe)
                 yield from self._hear(worker)
 
     def _busy(self) -> int:
-        return sum(worker.index is not None for worker in self.workers)
+        return sum(bool(worker.indices) for worker in self.workers)
+
+    def _left(self) -> int:
+        return len(self.files) - self.next + len(self.returned)
+
+    def _has_next(self) -> bool:
+        return bool(self.returned) or self.next < min(self.limit, len(self.files))
 
     def _hear(self, worker: _Worker) -> Iterator[tuple[int, Result | Failure]]:
         """Take one message from a process, or note that it has ended."""
@@ -156,19 +170,19 @@ class _Pool(Generic[Result]):
         elif kind == FATAL:
             error, text = content
             raise error from RemoteError(text)
-        elif kind == PROGRESS and self.progress is not None and worker.index is not None:
-            self.progress(self.files[worker.index], *content)
+        elif kind == PROGRESS and self.progress is not None:
+            self.progress(self.files[worker.indices[0]], *content)
         elif kind == DONE:
-            assert worker.index is not None
-            index, worker.index = worker.index, None
-            yield index, content
+            yield worker.indices.popleft(), content
 
     def _bury(self, worker: _Worker) -> Iterator[tuple[int, Failure]]:
         self.workers.remove(worker)
         worker.pipe.close()
         death = worker.death()
-        if worker.index is not None:
-            yield worker.index, Failure(self.files[worker.index], f"the process that read it {death}")
+        if worker.indices:
+            index = worker.indices.popleft()
+            self.returned.extend(worker.indices)
+            yield index, Failure(self.files[index], f"the process that read it {death}")
         elif not worker.ready:
             self.lost_starts += 1
             if self.lost_starts == MOST_LOST_STARTS:
@@ -182,7 +196,7 @@ class _Pool(Generic[Result]):
         for worker in self.workers:
             with suppress(OSError):
                 worker.pipe.send(None)
-            if worker.index is not None or not worker.ready:
+            if worker.indices or not worker.ready:
                 worker.process.terminate()
         for worker in self.workers:
             worker.process.join(STOP_SECONDS)
