@@ -93,3 +93,10 @@ def hop_in_frames(hop: float | None, window: int | None) -> int | None:
     if not STEP_SECONDS - 1e-9 <= hop <= longest + 1e-9:  # NaN fails too
         raise UsageError(f"--hop: expected {STEP_SECONDS:g} to {longest:g} seconds (a window), found {hop:g}")
     return round(hop / STEP_SECONDS) * FRAMES_PER_STEP
+
+
+def says_out_of_memory(error: BaseException) -> bool:
+    """Whether numpy (MemoryError) or torch (RuntimeErrors with a text) could not allocate."""
+    return isinstance(error, MemoryError) or any(
+        text in str(error) for text in ("can't allocate memory", "not enough memory", "out of memory")
+    )

@@ -35,3 +35,7 @@ class LabelError(ArwkvError):
 
 class ScoreFileError(ArwkvError):
     """Kept scores that can't be read, or that another run is writing."""
+
+
+class ContextError(ArwkvError):
+    """A recording too long for the memory that there is to be heard at once."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from .audio import open_audio
 from .constants import FRAMES_PER_STEP, HOP_SECONDS, WINDOW_SECONDS
-from .context import Context, context_in_frames, hop_in_frames
-from .errors import CheckpointError
+from .context import Context, context_in_frames, hop_in_frames, says_out_of_memory
+from .errors import CheckpointError, ContextError
 from .features import log_mel_blocks
 from .labels import LabelSet
 from .prefetch import prefetch
@@ -127,6 +127,8 @@ class StepStream:
             If the recording can't be decoded or is shorter than a frame (25 ms).
         CheckpointError
             If what the model says are not numbers.
+        ContextError
+            If there is too little memory for a context longer than the model's own window.
         """
         end = 0
         with closing(self._whole() if self.window_frames is None else self._blended()) as blocks:
@@ -205,7 +207,15 @@ class StepStream:
         with open_audio(self.source, sample_rate=self.scorer.sample_rate, channel=self.channel) as audio:
             self._report(0.0, audio)
             with closing(prefetch(log_mel_blocks(audio), BLOCKS_AHEAD)) as blocks:
-                yield audio, blocks
+                try:
+                    yield audio, blocks
+                except (MemoryError, RuntimeError) as error:
+                    if self.window_frames == self.scorer.window_frames or not says_out_of_memory(error):
+                        raise
+                    raise ContextError(
+                        f"{self.file}: there is not enough memory to hear so much of it at once; a smaller --context, "
+                        "such as 600, gives nearly the same"
+                    ) from error
 
     def _conclude(self, frames: int, audio: Any) -> None:
         self.coverage = Coverage(

@@ -13,7 +13,7 @@ from fake_scorer import LoudnessScorer
 
 from arwkv_core.constants import SAMPLE_RATE
 from arwkv_core.context import context_in_frames, hop_in_frames
-from arwkv_core.errors import AudioError, CheckpointError, FeatureError, UsageError
+from arwkv_core.errors import AudioError, CheckpointError, ContextError, FeatureError, UsageError
 from arwkv_core.features import log_mel
 from arwkv_core.labels import LabelSet
 from arwkv_core.model_config import ModelConfig
@@ -143,6 +143,29 @@ def test_what_is_wrong_is_said_as_with_windows(tmp_path: Path) -> None:
         list(ScoreStream(Broken(), recording(tmp_path, 32_000), context="full"))
     with pytest.raises(AudioError, match=r"799\.wav: .*25 ms"):
         list(ScoreStream(LoudnessScorer(), recording(tmp_path, 799), context="full"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 7 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_too_little_memory_is_an_error_with_a_way_out(error: Exception, tmp_path: Path) -> None:
+    class Large(LoudnessScorer):
+        def scores(self, log_mels: np.ndarray) -> np.ndarray:
+            raise error
+
+        def stream_scores(self, *arguments: object) -> object:
+            raise error
+
+    path = recording(tmp_path, 320_000)
+    for context in ("full", 1000):
+        with pytest.raises(ContextError, match=r"320000\.wav: .*memory.*smaller --context"):
+            list(ScoreStream(Large(), path, context=context))
+    with pytest.raises(type(error)):
+        list(ScoreStream(Large(), path))
 
 
 @pytest.mark.parametrize("seconds", [0.025, 0.2, 5, 43.21])
