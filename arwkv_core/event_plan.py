@@ -9,10 +9,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from .detections import Detections
 from .errors import UsageError
 from .event_defaults import ClassDefaults, EventDefaults
 from .event_settings import EventSettings, Thresholds
-from .events import Detections, EventDetector
+from .events import EventDetector
 from .groups import MID_PREFIX, Groups, GroupScores
 from .labels import LabelSet
 from .ontology import Ontology

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .constants import STEP_SECONDS
+from .detections import Detections, step_ends
 from .event_settings import SLACK, Thresholds
 from .score_trace import ScoreTrace
 
@@ -37,52 +38,6 @@ CHUNK_STEPS = 1024
 
 SUM_SCALE = 2**36
 """Scores are summed as integers of so many a unit: exact whatever the order, for 200 days."""
-
-
-@dataclass(frozen=True)
-class Detections:
-    """Events as columns, ordered by class, then by start.
-
-    Attributes
-    ----------
-    steps : int
-        Of the recording.
-    seconds : float
-        Its duration.
-    column : ndarray of int64
-        ``(events,)`` class.
-    first, last : ndarray of int64
-        ``(events,)`` first step, and the one after the last.
-    mean, max : ndarray of float64
-        ``(events,)`` scores; the mean weighs each step with its length.
-    """
-
-    steps: int
-    seconds: float
-    column: Integers
-    first: Integers
-    last: Integers
-    mean: NDArray[np.float64]
-    max: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.column)
-
-    @property
-    def start(self) -> NDArray[np.float64]:
-        """``(events,)`` seconds, as `scores.step_edges` has them."""
-        return self.first.astype(np.float64) * STEP_SECONDS
-
-    @property
-    def end(self) -> NDArray[np.float64]:
-        """``(events,)`` seconds; an event that reaches the last step ends with the recording."""
-        return step_ends(self.last, self.steps, self.seconds)
-
-
-def step_ends(last: Integers, steps: int, seconds: float) -> NDArray[np.float64]:
-    """Times at which the steps before ``last`` end, in a recording of ``steps`` steps and ``seconds``."""
-    ends: NDArray[np.float64] = np.where(last == steps, seconds, last * STEP_SECONDS)
-    return ends
 
 
 @dataclass
@@ -196,7 +151,7 @@ class EventDetector:
             max=runs.max.astype(np.float64),
         )
         # of events with the last step, only now the length is known
-        return pick(found, lengths >= self.thresholds.min_duration[runs.row] - SLACK * STEP_SECONDS)
+        return found.pick(lengths >= self.thresholds.min_duration[runs.row] - SLACK * STEP_SECONDS)
 
     def _forget(self) -> None:
         """Keep of the rows those that bear on steps that are not decided, and the last, which `finish` needs."""
@@ -214,9 +169,7 @@ class EventDetector:
         active = np.flatnonzero(self._high[: self._held].any(axis=0) | self._pending)  # (K,)
         if len(active):
             skip = self._decided - (self.steps - self._held)
-            scores = np.zeros(
-                (len(active), count + 1), np.float32
-            )  # (K, T + 1): a last one of 0 parts the rows
+            scores = np.zeros((len(active), count + 1), np.float32)  # (K, T + 1): the last, of 0, parts rows
             scores[:, :count] = self._scores[skip : skip + count, active].T
             if self.trace is not None:
                 self.trace.add(active, self._decided, scores[:, :count])
@@ -252,12 +205,7 @@ class EventDetector:
     ) -> None:
         """Merge runs with one another and with those that wait; note the ones that are over."""
         count = scores.shape[1] - 1
-        totals = np.zeros(scores.shape, np.int64)  # (K, T + 1)
-        np.cumsum((scores[:, :count] * SUM_SCALE).astype(np.int64), axis=1, out=totals[:, 1:])
-        self._total[active[~self._pending[active]]] = 0
-        totals += self._total[active][:, None]
-        self._total[active] = totals[:, count]
-
+        totals = self._sum_up(active, scores)
         waiting = np.flatnonzero(self._pending[active])  # rows
         held = self._run.pick(active[waiting])
         held.row = waiting
@@ -304,6 +252,15 @@ class EventDetector:
         self._open[active[row[last == count]]] = True
         self._note(active, joined.pick(~stays))
 
+    def _sum_up(self, active: Integers, scores: Floats) -> Integers:
+        """Sums of the classes' scores before each step ``(K, T + 1)``, in units of `SUM_SCALE`."""
+        totals = np.zeros(scores.shape, np.int64)
+        np.cumsum((scores[:, :-1] * SUM_SCALE).astype(np.int64), axis=1, out=totals[:, 1:])
+        self._total[active[~self._pending[active]]] = 0
+        totals += self._total[active][:, None]
+        self._total[active] = totals[:, -1]
+        return totals
+
     def _keep(self, active: Integers, runs: _Runs, gap_max: Floats) -> None:
         self._pending[active] = False
         classes = active[runs.row]
@@ -318,12 +275,6 @@ class EventDetector:
         runs = runs.pick(runs.last - runs.first >= self.thresholds.min_steps[runs.row])
         if len(runs.row):
             self._found.append(runs)
-
-
-def pick(found: Detections, index: Flags | Integers) -> Detections:
-    """Return some of the events."""
-    columns = (getattr(found, key)[index] for key in ("column", "first", "last", "mean", "max"))
-    return Detections(found.steps, found.seconds, *columns)
 
 
 def running_majority(flags: Flags, half: int, skip: int, count: int) -> Flags:

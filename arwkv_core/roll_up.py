@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from .constants import STEP_SECONDS
+from .detections import Detections
 from .event_settings import SLACK, Thresholds
-from .events import Detections
 from .ontology import Ontology
 from .score_trace import ScoreTrace
 from .scores import step_edges

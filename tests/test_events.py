@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from plain_events import plain_events
 
 from arwkv_core.constants import STEP_SECONDS
+from arwkv_core.detections import Detections
 from arwkv_core.event_defaults import ClassDefaults
 from arwkv_core.event_settings import Thresholds
-from arwkv_core.events import CHUNK_STEPS, Detections, EventDetector
+from arwkv_core.events import CHUNK_STEPS, EventDetector
 from arwkv_core.score_codec import rounded
 from arwkv_core.score_trace import ScoreTrace
 from arwkv_core.scores import step_edges

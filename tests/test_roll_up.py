@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arwkv_core.constants import STEP_SECONDS
+from arwkv_core.detections import Detections
 from arwkv_core.event_defaults import ClassDefaults
 from arwkv_core.event_settings import Thresholds
-from arwkv_core.events import Detections, EventDetector
+from arwkv_core.events import EventDetector
 from arwkv_core.labels import LabelSet
 from arwkv_core.ontology import Ontology
 from arwkv_core.roll_up import classes_below, roll_up, subtract, union
