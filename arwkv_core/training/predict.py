@@ -23,8 +23,8 @@ BATCH_STEPS = 512
 def clip_scores(network: ARWKV, recipe: Recipe, mels: MelStore, clips: Sequence[int]) -> NDArray[np.float32]:
     """Score clips, each as one input: the mean over its steps.
 
-    Clips of one length share a batch. As in `Tagger`, a clip is padded with zeros before normalisation, to
-    whole steps or, with absolute positions, to the network's window, which also cuts longer ones.
+    Clips of one length share a batch. As in `Tagger`, the last frame of a clip goes on to the end of its step; with
+    absolute positions, zeros before normalisation fill the network's window, which also cuts longer clips.
 
     Returns
     -------
@@ -48,6 +48,8 @@ def clip_scores(network: ARWKV, recipe: Recipe, mels: MelStore, clips: Sequence[
             for place, row in enumerate(chosen):
                 frames = mels[clips[row]][:length]
                 fbank[place, : len(frames)] = frames
+                if not absolute:
+                    fbank[place, len(frames) :] = frames[-1]
             x = (torch.from_numpy(fbank).to(device)[:, None] - recipe.data.mean) / recipe.data.std
             logits = network.step_logits(x)[:, :steps].float()
             scores = logits.softmax(-1) if recipe.loss.kind == "softmax" else logits.sigmoid()
