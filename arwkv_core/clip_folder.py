@@ -120,7 +120,8 @@ class ClipFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.folder)
         try:
-            for leftover in self.folder.rglob(f".*{PARTIAL_SUFFIX}"):  # of a run that was killed
+            folders = "*/" * (self._template.depth - 1)
+            for leftover in self.folder.glob(f"{folders}.*{PARTIAL_SUFFIX}"):  # of a run that was killed
                 leftover.unlink(missing_ok=True)
             self._table = ClipTable(self.folder)
         except BaseException:

@@ -47,6 +47,11 @@ class NameTemplate:
     template : str
         Text with `FIELDS` in braces; ``/`` puts clips into folders: ``{class}/{stem}_{index}``.
 
+    Attributes
+    ----------
+    depth : int
+        How many parts its names have: 1 without folders.
+
     Raises
     ------
     UsageError
@@ -59,6 +64,7 @@ class NameTemplate:
         if not any(field for part in self._parts for _, field, _ in part):
             raise self._problem("no field, so that all clips would have one name")
         probe: dict[str, Any] = dict.fromkeys(FIELDS, "") | {"index": 1} | dict.fromkeys(_NUMBERS, 0.5)
+        self.depth = len(self._parts)
         self.format(probe)  # wrong specifications are refused before an hour of work
 
     def format(self, values: dict[str, Any]) -> PurePath:

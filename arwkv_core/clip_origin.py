@@ -11,7 +11,7 @@ from typing import Any
 import soundfile
 
 from .clip_file import c_name
-from .errors import AudioError, UsageError
+from .errors import AudioError
 from .results import Event
 from .source_identity import sample_hash
 
@@ -23,15 +23,13 @@ def fingerprint(file: str) -> str:
 
     Raises
     ------
-    UsageError, AudioError
+    AudioError
         If it is nothing that can be read twice.
     OSError
         If it can't be read.
     """
     if file == "-":
-        raise UsageError(
-            "clips are cut when a recording was heard, so it is read twice: name a file instead of -"
-        )
+        raise AudioError("-: was heard from stdin, which can't be read twice; expected a file")
     status = os.stat(file)  # noqa: PTH116 (paths stay text)
     if not stat.S_ISREG(status.st_mode):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"

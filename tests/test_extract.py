@@ -288,7 +288,7 @@ def test_numbers_out_of_range_are_refused(tmp_path: Path, options: dict[str, obj
 
 
 def test_what_can_not_be_read_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="read twice"):
+    with pytest.raises(AudioError, match="read twice"):
         extract_events(timeline("-", event(0, 1)), output_dir=tmp_path / "clips")
     with pytest.raises(OSError, match="No such file"):
         extract_events(timeline(tmp_path / "gone.wav", event(0, 1)), output_dir=tmp_path / "clips")
