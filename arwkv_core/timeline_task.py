@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .batch import Progress
 from .context import Context
@@ -17,6 +17,9 @@ from .kept_scores import SUFFIX, KeptScores
 from .results import StartTime, Timeline
 from .start_time import find_start_time, read_option
 from .timelines import timeline_of
+
+if TYPE_CHECKING:
+    from .score_file import StoredScores
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class TimelineTask:
         if self.start is not None:
             read_option(self.start)
         if self.kept is not None and self.kept.read_only:
-            return self._from_kept
+            return self._read_kept()
         from .score_store import scored
         from .tagger import load
 
@@ -100,21 +103,36 @@ class TimelineTask:
 
         return work
 
-    def _from_kept(self, file: str, progress: Progress) -> Timeline:
-        assert self.kept is not None
-        scores = self.kept.stored(file)
-        if self.defaults_of is None:
-            defaults = EventDefaults.of_source(scores)
-        else:
-            import arwkv_models  # here, since the zoo imports this package
+    def _read_kept(self) -> Callable[[str, Progress], Timeline]:
+        known: dict[
+            tuple[str, str], EventDefaults
+        ] = {}  # by name and weights: to look one up takes milliseconds
 
-            place = arwkv_models.locate(self.defaults_of)
-            defaults = EventDefaults.of_folder(place if place.is_dir() else None, scores.active_threshold)
-        start = scores.start_time if self.start is None else StartTime(read_option(self.start), "option")
-        found = timeline_of(scores, self.settings, start_time=start, defaults=defaults)
-        if self.scores_folder is None:
-            return found
-        return _with_scores(found, scores.path, False, EventPlan.of(self.settings, scores.labels, defaults))
+        def work(file: str, progress: Progress) -> Timeline:
+            assert self.kept is not None
+            scores = self.kept.stored(file)
+            model = (scores.model_name, str(scores.meta["model"]["weights_sha256"]))
+            if model not in known:
+                known[model] = self._defaults(scores)
+            defaults = known[model]
+            start = scores.start_time
+            if self.start is not None:
+                start = StartTime(read_option(self.start), "option")
+            found = timeline_of(scores, self.settings, start_time=start, defaults=defaults)
+            if self.scores_folder is None:
+                return found
+            plan = EventPlan.of(self.settings, scores.labels, defaults)
+            return _with_scores(found, scores.path, False, plan)
+
+        return work
+
+    def _defaults(self, scores: StoredScores) -> EventDefaults:
+        if self.defaults_of is None:
+            return EventDefaults.of_source(scores)
+        import arwkv_models  # here, since the zoo imports this package
+
+        place = arwkv_models.locate(self.defaults_of)
+        return EventDefaults.of_folder(place if place.is_dir() else None, scores.active_threshold)
 
 
 def _with_scores(found: Timeline, scores: Path, passing: bool, plan: EventPlan) -> TimelineWithScores:

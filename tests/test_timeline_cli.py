@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -272,3 +273,22 @@ def test_lanes_into_a_file_and_fewer_of_them(sounds: Path, invoke: Callable[...,
     assert len(lines) == 1 + 2 + 2 + 1 + 1  # title, axis, lanes, axis, the rest
     assert lines[-1] == "  1 more class: --top 3"
     assert "\x1b" not in "".join(lines)
+
+
+def test_kept_scores_take_the_numbers_of_a_named_model(
+    sounds: Path, model: Path, tmp_path: Path, invoke: Callable[..., Result]
+) -> None:
+    always = ("-f", "csv", "--min-duration", "0", "--include", "Speech")
+    assert invoke(A, "--scores", "kept", "-f", "csv").exit_code == 0
+    own = tmp_path / "own"
+    shutil.copytree(model, own)
+    (own / "events.csv").write_text("mid,on\n/m/09x0r,0\n", "utf-8")
+    loud = rows_of(invoke(A, "--from", "kept", *always, "--model", own).stdout)
+    assert [(row["start"], row["end"]) for row in loud] == [("0.0", "1.25")]
+    (own / "events.csv").write_text("mid,on\n/m/09x0r,1\n", "utf-8")
+    none = rows_of(invoke(A, "--from", "kept", *always, "--model", own).stdout)
+    assert [row["name"] for row in none] == [""]  # the row of a recording without events
+    (own / "events.csv").write_text("mid,on\n/m/09x0r,2\n", "utf-8")
+    done = invoke(A, "--from", "kept", *always, "--model", own)
+    assert done.exit_code == 1
+    assert "events.csv, line 2: on: expected a score" in done.stderr
