@@ -22,7 +22,7 @@ FILES = {  # name in the pages: example that stands for it
 }
 
 
-@pytest.mark.parametrize("page", ["podcasters", "field-recordists", "engineers"])
+@pytest.mark.parametrize("page", ["podcasters", "field-recordists", "engineers", "embeddings"])
 def test_page_runs(page: str, checkout: Path, examples: Path, tmp_path: Path) -> None:
     for name, example in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
