@@ -151,5 +151,12 @@ def _part_folder(output: Path | None) -> Iterator[Path]:
     import tempfile
 
     beside = None if output is None else output.parent
-    with tempfile.TemporaryDirectory(prefix=".arwkv-", dir=beside) as folder:
-        yield Path(folder)
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=".arwkv-", dir=beside)
+    except OSError as error:
+        where = (
+            "stdout: the vectors wait in a temporary file, which" if output is None else f"--output {output}:"
+        )
+        raise UsageError(f"{where} can't be written: {error.strerror}") from error
+    with folder as path:
+        yield Path(path)

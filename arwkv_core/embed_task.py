@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .batch import Progress
 from .context import Context
+from .errors import UsageError
 from .output_tree import OutputTree
 from .results import Coverage
 
@@ -91,6 +93,7 @@ class EmbedTask:
             name, path = self.output
             for place in (path, sidecar(path)) if name == "npy" else (path,):
                 check_output(place, overwrite=self.overwrite)
+            _check_writable(path)
         tagger = load(self.model or DEFAULT_MODEL, self.device)
 
         def stream_of(file: str, progress: Progress | None = None) -> EmbeddingStream:
@@ -123,3 +126,11 @@ class EmbedTask:
 
         stream_of("")  # it refuses what it can't do before it opens anything
         return work
+
+
+def _check_writable(output: Path) -> None:
+    """Try whether there can be files beside the output: the error of a recording would put the blame on that."""
+    try:
+        tempfile.TemporaryFile(dir=output.parent).close()
+    except OSError as error:
+        raise UsageError(f"--output {output}: can't be written: {error.strerror}") from error

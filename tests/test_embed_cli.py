@@ -166,6 +166,15 @@ def test_wrong_usage_is_told_before_anything_is_written(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.wav", "b.wav"]
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that takes no files from anybody")
+@pytest.mark.parametrize("ending", ["npz", "parquet"])
+def test_a_folder_that_takes_no_files_is_no_fault_of_the_recording(ending: str, tmp_path: Path) -> None:
+    sound = noise(tmp_path / "a.wav", 0.1)
+    done = CliRunner().invoke(app, ["embed", str(sound), "--output", f"/proc/x.{ending}"])
+    assert done.exit_code == 2
+    assert f"--output /proc/x.{ending}: can't be written: " in done.stderr
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 def test_a_terminal_gets_no_vectors(tmp_path: Path) -> None:
     import pty
