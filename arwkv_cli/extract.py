@@ -196,7 +196,8 @@ def _cut_tables(
     from arwkv_core.start_time import find_start_time
     from arwkv_core.timeline_reader import for_recordings, read_timelines
 
-    files, failures = [], []
+    files: list[str] = []
+    failures: list[Failure] = []
     if ctx.params.get("files") or ctx.params.get("files_from"):
         from arwkv_cli.run_inputs import find_inputs
 
@@ -207,7 +208,13 @@ def _cut_tables(
     settings.check_classes((event.name, event.mid) for timeline in timelines for event in timeline.events)
     if files:
         timelines, missing = for_recordings(timelines, files)
-        failures += [Failure(file, f"no events of it in {', '.join(map(str, tables))}") for file in missing]
+        where = ", ".join(map(str, tables))
+        if files and not timelines:
+            raise UsageError(
+                f"--events {where}: expected events of the recordings named, found none of them there"
+            )
+        for file in missing:
+            run.warn(file, [f"nothing of it in {where}"])
     if start is not None and len(timelines) > 1:
         raise UsageError(f"--start: expected one recording, found {len(timelines)}")
 

@@ -99,8 +99,8 @@ class ExtractRun:
         recordings = "1 recording" if many == 1 else f"{many} recordings"
         kept = f" ({self.kept} kept)" if self.kept else ""
         failed = f", {len(self.failures)} failed" if self.failures else ""
-        where = "would be" if self.dry_run else "are"
-        return f"{clips}{kept} of {recordings} {where} in {self.output_dir}{failed}"
+        would_be = " would be" if self.dry_run else ""
+        return f"{clips}{kept} of {recordings}{would_be} in {self.output_dir}{failed}"
 
     def _cut(self, plan: ClipPlan, progress: Progress | None) -> None:
         clips = []

@@ -147,27 +147,20 @@ def test_two_runs_do_not_share_a_folder(sound: Path, tmp_path: Path) -> None:
     extract_events(timeline(sound, event(0, 1)), output_dir=tmp_path / "clips")
 
 
-PROGRAM = """
-import sys
-from test_extract import event, timeline
-from arwkv_core.extract import extract_events
-events = [event(start, start + 2.0, f"Class {start}") for start in range(60)]
-extract_events(timeline(sys.argv[1], *events), output_dir=sys.argv[2], format=sys.argv[3])
-"""
-
-
 @posix
 @pytest.mark.parametrize("format", ["wav", "flac"])
 def test_a_killed_run_leaves_whole_clips_only_and_is_gone_on_with(tmp_path: Path, format: str) -> None:
     source, folder = tmp_path / "long.wav", tmp_path / "clips"
     soundfile.write(source, tones(62.0, 48_000, 2), 48_000, subtype="FLOAT")
-    command = [sys.executable, "-c", PROGRAM, str(source), str(folder), format]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    rows = "".join(f"{source},{start},{start + 2},Class {start}\n" for start in range(60))
+    (tmp_path / "events.csv").write_text(f"file,start,end,name\n{rows}")
+    command = [sys.executable, "-m", "arwkv_cli", "extract", "--events", str(tmp_path / "events.csv")]
+    command += ["--output-dir", str(folder), "--format", format]
     rng = np.random.default_rng(0)
     kills = 0
     for _ in range(8):
         before = len(list(folder.glob(f"*.{format}"))) if folder.exists() else 0
-        running = subprocess.Popen(command, env=environment)
+        running = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         wanted = before + int(rng.integers(0, 15))
         while running.poll() is None and len(list(folder.glob(f"*.{format}"))) <= wanted:
             time.sleep(0.002)
@@ -179,7 +172,8 @@ def test_a_killed_run_leaves_whole_clips_only_and_is_gone_on_with(tmp_path: Path
         if running.returncode == 0:
             break
     assert kills >= 3
-    assert subprocess.run(command, env=environment, check=True).returncode == 0
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "60 clips (" in done.stderr
     rows = table(folder)
     assert len(rows) == 60
     assert names(folder) == sorted(["clips.csv", *(row["clip"] for row in rows)])  # no leftovers
@@ -193,16 +187,16 @@ def test_a_killed_run_leaves_whole_clips_only_and_is_gone_on_with(tmp_path: Path
 def test_a_full_disk_ends_the_run_without_half_a_clip(tmp_path: Path) -> None:
     source, folder = tmp_path / "long.wav", tmp_path / "clips"
     soundfile.write(source, tones(10.0, 48_000, 2), 48_000, subtype="PCM_16")
-    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+    program = """
+import resource, sys
+from test_extract import event, timeline
+from arwkv_core.extract import extract_events
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))  # one clip takes 384,000 bytes
+events = [event(start, start + 2.0, f"Class {start}") for start in range(3)]
+extract_events(timeline(sys.argv[1], *events), output_dir=sys.argv[2])
+"""
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            limited + PROGRAM.replace("range(60)", "range(3)"),
-            str(source),
-            str(folder),
-            "wav",
-        ],
+        [sys.executable, "-c", program, str(source), str(folder)],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
         capture_output=True,
         text=True,
