@@ -70,6 +70,18 @@ def test_a_network_of_one_block() -> None:
         assert_same(torch.cat(list(run.step_embeddings()), 1), model.step_embeddings(log_mels(10)))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+def test_another_device(model: ARWKV) -> None:
+    there = random_model(ARCH).to("cuda")
+    run = FullContext(there, 4)
+    run.push(log_mels(10).to("cuda"))
+    found = torch.cat(list(run.step_embeddings()), 1)
+    assert found.device.type == "cuda"
+    with torch.no_grad():
+        expected = model.step_embeddings(log_mels(10))
+    assert (found.cpu() - expected).abs().max() <= 1e-3 * expected.abs().max()  # TF32, other sums
+
+
 def test_every_step_hears_the_whole_recording(model: ARWKV) -> None:
     """A change in the last step reaches the first, and the other way round, over many chunks."""
 
