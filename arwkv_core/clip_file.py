@@ -167,10 +167,9 @@ class ClipFile:
             RuntimeError,
             AssertionError,
         ) as error:  # of samples that were not taken
-            full = shutil.disk_usage(self.path.parent).free < _NEARLY_FULL_BYTES
-            raise OSError(
-                errno.ENOSPC if full else errno.EIO, f"can't be written ({error})", str(self.path)
-            ) from error
+            if shutil.disk_usage(self.path.parent).free < _NEARLY_FULL_BYTES:
+                raise OSError(errno.ENOSPC, "can't be written: the disk is full", str(self.path)) from error
+            raise OSError(errno.EIO, f"can't be written ({error})", str(self.path)) from error
 
 
 def check_format(format: str, sample_rate: int, channels: int) -> None:
