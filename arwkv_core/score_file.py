@@ -8,13 +8,15 @@ where they compress best. All else is JSON under the key ``arwkv`` of the file's
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -51,8 +53,9 @@ class ScoreFileWriter:
         self.path, self.classes = path, classes
         self._schema = pa.schema([("step", pa.int32()), ("scores", pa.binary(classes))])
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._hidden = path.with_name(f".{secrets.token_hex(8)}.partial")  # long names leave no room for more
-        self._file = self._hidden.open("xb")
+        # always the same name, so that what a kill leaves is written over; short, since names may be long already
+        self._hidden = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.partial")
+        self._file = _open_alone(self._hidden)
         self._writer = parquet.ParquetWriter(
             self._file,
             self._schema,
@@ -98,7 +101,9 @@ class ScoreFileWriter:
 
     def discard(self) -> None:
         """Leave nothing behind; no harm after `commit`."""
-        self._file.close()
+        if not self._file.closed:
+            self._writer.close()
+            self._file.close()
         self._hidden.unlink(missing_ok=True)
 
     def _flush(self) -> None:
@@ -219,6 +224,29 @@ def kept_scores(folder: str | Path) -> Iterator[Path]:
                 yield Path(parent, name)
     if not found:
         raise ScoreFileError(f"{folder}: no kept scores (*{SUFFIX}) below it; --scores {folder} keeps them")
+
+
+def _open_alone(path: Path) -> BinaryIO:
+    """Open an empty file that no other process has open in this way.
+
+    Raises
+    ------
+    ScoreFileError
+        If one has.
+    """
+    file = path.open("a+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file.fileno()).st_ino != path.stat().st_ino:
+            raise BlockingIOError  # the other has just put it into its place
+    except (BlockingIOError, FileNotFoundError) as error:
+        file.close()
+        raise ScoreFileError(f"{path}: another run is writing these scores") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):  # some network drives know no locks
+            raise
+    file.truncate(0)
+    return file
 
 
 def labels_to_meta(labels: LabelSet) -> dict[str, Any]:

@@ -193,6 +193,19 @@ def test_two_runs_do_not_write_one_journal(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_leftover_of_a_kill_is_written_over(tmp_path: Path) -> None:
+    path, kept = recording(tmp_path / "noise.wav", 5), tmp_path / "scores.parquet"
+    writer = ScoreFileWriter(kept, 3)
+    with pytest.raises(ScoreFileError, match="another run is writing"):
+        ScoreFileWriter(kept, 3)
+    (leftover,) = tmp_path.glob(".*.partial")
+    writer.discard()
+    assert not leftover.exists()
+    leftover.write_bytes(b"PAR1 and no more")  # what a kill leaves
+    read(scored(LoudnessScorer(), str(path), kept=kept))
+    assert list(tmp_path.glob(".*")) == []
+
+
 def test_recording_that_grows_meanwhile(tmp_path: Path) -> None:
     path, kept = recording(tmp_path / "noise.wav", 100), tmp_path / "scores.parquet"
     source = iter(scored(LoudnessScorer(), str(path), kept=kept))
