@@ -139,7 +139,8 @@ class StoredScores:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            with parquet.ParquetFile(self.path) as file:
+            # opened here, since pyarrow can't open paths that aren't UTF-8
+            with self.path.open("rb") as raw, parquet.ParquetFile(raw) as file:
                 self.meta = self._read_meta(file)
             self.coverage = Coverage(**self.meta["coverage"])
             self.labels = _labels(self.meta, str(self.path))
@@ -176,7 +177,7 @@ class StoredScores:
         """
         classes, steps = len(self.labels), 0
         try:
-            with parquet.ParquetFile(self.path) as file:
+            with self.path.open("rb") as opened, parquet.ParquetFile(opened) as file:
                 for batch in file.iter_batches(_BLOCK_STEPS, columns=["scores"]):
                     column = batch.column(0)
                     start = column.offset * classes

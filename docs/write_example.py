@@ -1,4 +1,4 @@
-"""Put the real output of the README's example into the README, as a terminal of 80 columns shows it.
+"""Put the real output of the README's examples into the README, as a terminal of 80 columns shows it.
 
 To be run after a new model was trained, or the table changed. A test compares the two.
 """
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
-EXAMPLE = re.compile(r"(?<=```console\n)\$ arwkv (tag .+)\n(?:.*\n)*?(?=```)")
+EXAMPLE = re.compile(r"(?<=```console\n)\$ arwkv (.+)\n(?:.*\n)*?(?=```)")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -36,13 +36,16 @@ def terminal_output(arguments: list[str]) -> str:
 
 
 def main() -> None:
-    """Run the example and rewrite its block."""
+    """Run the examples and rewrite their blocks."""
     text = README.read_text(encoding="utf-8")
-    example = EXAMPLE.search(text)
-    if example is None:
-        sys.exit(f"{README}: no ```console block that starts with '$ arwkv tag '")
-    shown = f"$ arwkv {example[1]}\n{terminal_output(example[1].split())}"
-    README.write_text(text[: example.start()] + shown + text[example.end() :], encoding="utf-8")
+    if not EXAMPLE.search(text):
+        sys.exit(f"{README}: no ```console block that starts with '$ arwkv '")
+    README.write_text(EXAMPLE.sub(shown, text), encoding="utf-8")
+
+
+def shown(example: re.Match[str]) -> str:
+    """What a block should hold: the command, and what it writes now."""
+    return f"$ arwkv {example[1]}\n{terminal_output(example[1].split())}"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 from pathlib import Path
 
@@ -74,6 +75,21 @@ def test_the_readme_shows_the_real_output(checkout: Path, run_arwkv: RunArwkv) -
             pytest.approx(tag["mean"], abs=0.02),
             pytest.approx(tag["max"], abs=0.02),
         ), name
+
+
+def test_the_readme_draws_the_real_timeline(checkout: Path, run_arwkv: RunArwkv) -> None:
+    """The same lanes in the same order; other CPUs round scores differently, and heights with them."""
+    readme = (checkout / "README.md").read_text("utf-8")
+    shown = re.search(r"```console\n\$ arwkv (timeline .+)\n((?:.*\n)*?)```", readme)
+    assert shown, "README.md has no ```console block that starts with '$ arwkv timeline '"
+    done = run_arwkv(
+        *shown[1].split(), "--format", "table", cwd=checkout, check=True, env=os.environ | {"COLUMNS": "80"}
+    )
+    drawn, real = (
+        [line.split("  ")[0] for line in text.splitlines()[3:]] for text in (shown[2], done.stdout)
+    )
+    assert drawn
+    assert drawn == real
 
 
 def table_row(line: str) -> tuple[str, float, float] | None:

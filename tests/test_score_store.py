@@ -277,6 +277,14 @@ def test_steps_that_are_missing_are_noticed(tmp_path: Path) -> None:
         read(StoredScores(kept))
 
 
+def test_name_that_is_not_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.wav")
+    path, kept = recording(tmp_path / name, 30), tmp_path / f"{name}{SUFFIX}"
+    first = read(scored(LoudnessScorer(), str(path), kept=kept))
+    assert StoredScores(kept).file == str(path)
+    assert np.array_equal(read(StoredScores(kept)), first)
+
+
 def test_start_time_is_kept(tmp_path: Path) -> None:
     path, kept = recording(tmp_path / "20260514_053000.wav", 5), tmp_path / "scores.parquet"
     read(scored(LoudnessScorer(), str(path), kept=kept))
