@@ -279,7 +279,7 @@ def test_steps_that_are_missing_are_noticed(tmp_path: Path) -> None:
 
 def test_name_that_is_not_utf8(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.wav")
-    path, kept = recording(tmp_path / name, 30), tmp_path / f"{name}{SUFFIX}"
+    path, kept = recording(tmp_path / "noise.wav", 30).rename(tmp_path / name), tmp_path / f"{name}{SUFFIX}"
     first = read(scored(LoudnessScorer(), str(path), kept=kept))
     assert StoredScores(kept).file == str(path)
     assert np.array_equal(read(StoredScores(kept)), first)
