@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -63,6 +64,8 @@ def run_folder(
     table: Callable[[Any], Any] | None = None,
     by_task: frozenset[str] = frozenset(),
     seconds: Callable[[Any], float] = lambda result: result.coverage.decoded_seconds,
+    display: frozenset[str] = frozenset(),
+    rounds_kept: bool = False,
 ) -> None:
     """Do a command's work on all recordings that its options name.
 
@@ -81,6 +84,10 @@ def run_folder(
         Without --output-dir that is all the task's own business.
     seconds : callable
         Duration of a result's recording. Its ``warnings``, if it has any, are shown.
+    display : frozenset of str
+        Parameters of the command that bear on what a terminal shows only.
+    rounds_kept : bool
+        The results are made of rounded scores where these are kept, and of exact ones where they aren't.
 
     Raises
     ------
@@ -95,7 +102,7 @@ def run_folder(
     from arwkv_cli.run_results import RunResults, say_all_empty
     from arwkv_core.output_files import OutputFiles
 
-    options = RunOptions.of(ctx)
+    options = RunOptions.of(ctx, display=display)
     with interruptible(), ExitStack() as stack:
         names = choose_formats(options, formats, table=table is not None, terminal=sys.stdout.isatty())
         joined = joined_format(options, names, formats)
@@ -115,9 +122,11 @@ def run_folder(
         files: Sequence[str] = found.files
         refused: list[Failure] = []
         if options.output_dir is not None:
-            folder = _enter_folder(stack, options, new_record(options, found, model, names))
+            record = new_record(options, found, model, names, rounds_kept=rounds_kept)
+            folder = _enter_folder(stack, options, record)
             suffixes = [formats[name].suffix for name in names]
-            files, refused = folder.to_do(found.files, suffixes)
+            source = kept.path if kept is not None and kept.read_only else Path
+            files, refused = folder.to_do(found.files, suffixes, source)
             if not by_task.isdisjoint(names):
                 files, unprepared = folder.prepare(files, suffixes)
                 refused += unprepared
@@ -180,8 +189,14 @@ def _work(
 ) -> None:
     """Let the task work on the files; after an interruption, save what is done and say how to go on."""
     from arwkv_core.batch import run_pairs
+    from arwkv_core.workers import usable_cores
 
     jobs = min(options.jobs, max(len(files), 1))
+    if jobs > (cores := usable_cores()) and not options.quiet:
+        typer.echo(
+            f"arwkv: warning: --jobs {options.jobs}: there are {cores} cores, which fewer jobs keep busy too",
+            err=True,
+        )
     if STDIN in files and jobs > 1:
         raise UsageError(
             f"--jobs {options.jobs}: stdin can be read by one process only; give - a run of its own"

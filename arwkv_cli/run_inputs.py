@@ -7,6 +7,7 @@ from arwkv_core.errors import UsageError
 from arwkv_core.file_list import read_file_list
 from arwkv_core.finder import Found, find_recordings
 from arwkv_core.kept_scores import SUFFIX, KeptScores, settle_root
+from arwkv_core.model_config import file_sha256
 from arwkv_core.model_identity import model_identity
 from arwkv_core.output_tree import OutputTree
 from arwkv_core.run_record import RunRecord
@@ -81,7 +82,12 @@ def check_model(options: RunOptions) -> dict[str, object] | None:
 
 
 def new_record(
-    options: RunOptions, found: Found, model: dict[str, object] | None, formats: list[str]
+    options: RunOptions,
+    found: Found,
+    model: dict[str, object] | None,
+    formats: list[str],
+    *,
+    rounds_kept: bool,
 ) -> RunRecord:
     """Write down what a run into a folder is made with."""
     return RunRecord(
@@ -100,6 +106,12 @@ def new_record(
         scores=_absolute(options.scores),
         from_=_absolute(options.from_),
         output=_absolute(options.output),
+        files={
+            name: file_sha256(value)
+            for name, value in options.results.items()
+            if isinstance(value, str) and os.path.isfile(value)  # noqa: PTH113
+        },
+        rounded=rounds_kept and not (options.scores is None and options.from_ is None),
     )
 
 

@@ -181,8 +181,14 @@ class RunOptions:
     model_as_recorded: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, ctx: typer.Context) -> "RunOptions":
+    def of(cls, ctx: typer.Context, *, display: frozenset[str] = frozenset()) -> "RunOptions":
         """Gather the options of a command.
+
+        Parameters
+        ----------
+        ctx : typer.Context
+        display : frozenset of str
+            Options, by parameter name, that do not bear on the results.
 
         Raises
         ------
@@ -190,7 +196,7 @@ class RunOptions:
             If two of them exclude each other.
         """
         values = {name: _plain(value) for name, value in ctx.params.items()}
-        shared = set(cls.__dataclass_fields__) | {"like"}
+        shared = {*cls.__dataclass_fields__, "like", *display}
         files, files_from = values.get("files") or [], values.get("files_from")
         if ctx.params.get("like"):  # recordings named here stand for all those of the other run
             if _given(ctx, "files") and not _given(ctx, "files_from"):

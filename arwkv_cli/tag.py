@@ -115,4 +115,4 @@ def tag(
             kept=plan.kept,
         )
 
-    run_folder(ctx, formats=TAG_FORMATS, make_task=task, table=TableWriter)
+    run_folder(ctx, formats=TAG_FORMATS, make_task=task, table=TableWriter, rounds_kept=True)

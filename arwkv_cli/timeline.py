@@ -143,5 +143,9 @@ def timeline(
             )
 
         run_folder(
-            ctx, formats=TIMELINE_FORMATS, make_task=task, table=lambda stream: LanesWriter(stream, top)
+            ctx,
+            formats=TIMELINE_FORMATS,
+            make_task=task,
+            table=lambda stream: LanesWriter(stream, top),
+            display=frozenset({"top"}),
         )

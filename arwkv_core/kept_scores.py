@@ -76,7 +76,9 @@ def settle_root(folder: Path, root: str, option: str, *, write: bool) -> str:
         If the tree is another.
     """
     path = folder / ROOT_FILE
-    if path.exists():
+    if (
+        path.exists() and len(list(folder.iterdir())) > 1
+    ):  # more than what a run that came to nothing has left
         try:
             known = json.loads(path.read_text("utf-8"))["root"]
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -93,7 +93,7 @@ class OutputFolder:
                 os.unlink(leftover)
         self._prepared.add(above)
 
-    def has(self, file: str, suffixes: Iterable[str], since: int) -> bool:
+    def has(self, file: str, suffixes: Iterable[str], since: int, source: str | Path) -> bool:
         """Whether all outputs of a recording are there and still hold.
 
         Parameters
@@ -102,7 +102,9 @@ class OutputFolder:
         suffixes : iterable of str
         since : int
             In nanoseconds by the clock of `now`: older ones don't hold. Nor do those that are older than the
-            recording, which was changed then.
+            source, which was changed then.
+        source : str or Path
+            What the outputs are made of: the recording, or its kept scores.
         """
         base = os.path.join(self.tree.folder, self.tree.place(file))
         try:
@@ -115,7 +117,7 @@ class OutputFolder:
         if file == STDIN:
             raise ArwkvError(f"{base}{min(suffixes)} exists already; --overwrite replaces it")
         with suppress(OSError):  # it isn't there any more, but was heard
-            changed = os.stat(file).st_mtime_ns
+            changed = os.stat(source).st_mtime_ns
             return (
                 changed <= oldest or changed > time.time_ns()
             )  # a clock was wrong: it must not be done forever

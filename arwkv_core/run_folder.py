@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -58,11 +58,12 @@ class RunFolder:
         path = self.path / RUN_FILE
         if path.exists():
             self._before = RunRecord.read(path)
-            if is_within(self.record.root, self._before.root) and not self.overwrite:
+            within = is_within(self.record.root, self._before.root)
+            if within and not self.overwrite and self._has_outputs():
                 self.record = dataclasses.replace(self.record, root=self._before.root)
         self.tree = OutputTree(str(self.path), self.record.root, self._strip)
         self.folder = OutputFolder(self.tree)
-        if self._before is not None and not self.overwrite:
+        if self._before is not None and not self.overwrite and self._has_outputs():
             refuse_difference(self.path, self._before, self.record)
         self.folder.__enter__()
         try:
@@ -90,7 +91,9 @@ class RunFolder:
         finally:
             self.folder.__exit__(kind, error, traceback)
 
-    def to_do(self, files: Sequence[str], suffixes: Sequence[str]) -> tuple[list[str], list[Failure]]:
+    def to_do(
+        self, files: Sequence[str], suffixes: Sequence[str], source: Callable[[str], Path] = Path
+    ) -> tuple[list[str], list[Failure]]:
         """Part the recordings: into those still to be done, and those done before or impossible.
 
         Parameters
@@ -98,6 +101,8 @@ class RunFolder:
         files : sequence of str
         suffixes : sequence of str
             Of the outputs of each.
+        source : callable
+            Gives of each the file that its outputs are made of: they are made again where it is newer.
 
         Returns
         -------
@@ -116,7 +121,7 @@ class RunFolder:
             if file in refused:
                 continue
             try:
-                kept = not self.overwrite and self.folder.has(file, suffixes, self.record.valid_since)
+                kept = not self.overwrite and self._has(file, suffixes, source)
             except (ArwkvError, OSError) as error:
                 refused[file] = why(error, file)
                 continue
@@ -159,6 +164,14 @@ class RunFolder:
         """Whether the table of all recordings is where an earlier run into this folder has put one."""
         before = self._before.output if self._before is not None else None
         return self._table is not None and before == str(self._table.absolute())
+
+    def _has(self, file: str, suffixes: Sequence[str], source: Callable[[str], Path]) -> bool:
+        since = self.record.valid_since
+        return self.folder.has(file, suffixes, since, file if source is Path else source(file))
+
+    def _has_outputs(self) -> bool:
+        """Whether there is anything but the record of a run that came to nothing."""
+        return not {path.name for path in self.path.iterdir()} <= {RUN_FILE, FAILURES_FILE}
 
     def _begin(self) -> None:
         before = self._before

@@ -42,6 +42,10 @@ class RunRecord:
     device : str
     scores, from_, output : str or None
         Absolute paths of the options of those names.
+    rounded : bool
+        The results were made of scores as the score store rounds them, where they would be made of exact ones.
+    files : dict
+        Of options that name a file: its sha256, by parameter name.
     versions : dict
         Of arwkv and the libraries that calculate.
     valid_since : int
@@ -63,6 +67,8 @@ class RunRecord:
     scores: str | None = None
     from_: str | None = None
     output: str | None = None
+    rounded: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     valid_since: int = 0
     started: str | None = None
@@ -190,6 +196,18 @@ def refuse_difference(folder: Path, before: RunRecord, now: RunRecord) -> None:
                     f"--model: expected the {what} {there}, with which the outputs in {folder} were made "
                     f"({place.name}), found {here}: {way_out}"
                 )
+    for name in sorted({*before.files, *now.files}):
+        if before.files.get(name) != now.files.get(name):
+            raise UsageError(
+                f"{option_name(name)}: {now.options.get(name)} has changed since the outputs in {folder} were made "
+                f"({place.name}): {way_out}"
+            )
+    if before.rounded != now.rounded:
+        how = ("exact scores", "rounded scores, as --scores and --from give them")
+        raise UsageError(
+            f"--scores: expected {how[before.rounded]}, of which the outputs in {folder} were made ({place.name}), "
+            f"found {how[now.rounded]}: {way_out}"
+        )
     if before.root != now.root:
         raise UsageError(
             f"{folder}: expected recordings below {before.root}, whose tree the outputs there mirror "

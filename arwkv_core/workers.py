@@ -84,12 +84,15 @@ def run_in_processes(
 
 def threads_per_job(jobs: int) -> int | None:
     """Return the share of the cores that each of several jobs gets; None for one job, which takes what it likes."""
-    if jobs == 1:
-        return None
+    return None if jobs == 1 else max(1, usable_cores() // jobs)
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: those that the system and ``OMP_NUM_THREADS`` leave it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with suppress(ValueError):
         cores = min(cores, int(os.environ.get("OMP_NUM_THREADS", cores)))
-    return max(1, cores // jobs)
+    return max(1, cores)
 
 
 class _Pool(Generic[Result]):
