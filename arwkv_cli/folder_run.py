@@ -17,6 +17,7 @@ import typer
 
 from arwkv_cli.exit_codes import ExitCode
 from arwkv_cli.interruption import command_to_go_on, interruptible
+from arwkv_cli.plain_text import printable
 from arwkv_cli.run_options import RunOptions
 from arwkv_core.errors import ArwkvError, UsageError
 from arwkv_core.finder import STDIN
@@ -225,5 +226,5 @@ def _work(
 
 def _tell_how_to_go_on(options: RunOptions, done: int, files: int) -> None:
     where = f", in {options.output_dir}" if options.output_dir is not None else ""
-    again = "; this goes on: " + command_to_go_on() if options.output_dir or options.scores else ""
+    again = f"; this goes on: {printable(command_to_go_on())}" if options.output_dir or options.scores else ""
     typer.echo(f"arwkv: {done} of {files} recordings are done{where}{again}", err=True)

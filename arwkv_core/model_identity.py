@@ -7,7 +7,7 @@ from .model_config import CONFIG_FILE, ModelConfig, file_sha256
 
 
 def model_identity(name_or_path: str | Path) -> dict[str, Any]:
-    """Return a model's ``name`` and ``weights_sha256``, and as ``option`` what it was called.
+    """Return a model's ``name`` and ``weights_sha256``, and as ``option`` what it is called, from any folder.
 
     Raises
     ------
@@ -22,4 +22,9 @@ def model_identity(name_or_path: str | Path) -> dict[str, Any]:
         name, sha256 = config.name, config.weights_sha256
     else:
         name, sha256 = place.stem, file_sha256(place)
-    return {"name": name, "weights_sha256": sha256, "option": str(name_or_path)}
+    is_path = Path(name_or_path).expanduser() == place
+    return {
+        "name": name,
+        "weights_sha256": sha256,
+        "option": str(place.absolute() if is_path else name_or_path),
+    }

@@ -181,6 +181,8 @@ class RunFolder:
         self.record = dataclasses.replace(
             self.record, valid_since=valid_since, started=_now(), versions=library_versions()
         )
+        if before is not None and before.root != self.record.root:
+            (self.path / FAILURES_FILE).unlink(missing_ok=True)  # its places lie in another tree
         self.failures = FailureList(self.path)
         self.record.write(self.path / RUN_FILE)
 

@@ -73,6 +73,7 @@ def sizes(
     ctx: typer.Context,
     files: Files = None,
     top_k: Annotated[int, typer.Option()] = 5,
+    note: Annotated[str | None, typer.Option()] = None,
     model: Model = DEFAULT_MODEL,
     format: Annotated[list[str] | None, typer.Option("--format", "-f")] = None,
     glob: Glob = None,

@@ -175,3 +175,75 @@ def test_extensions_are_plain() -> None:
         "wma",
         "aac",
     } <= AUDIO_EXTENSIONS
+
+
+@pytest.mark.parametrize(
+    ("globs", "expected"),
+    [
+        (["*.wav"], ["./[live].wav", "./b.wav"]),
+        (["*.MP3", "*.opus"], ["./a/2.MP3", "./a/deep/er/x.opus"]),
+        (["a/*"], ["./a/1.flac", "./a/2.MP3", "./a/notes.txt"]),
+        (["a/**"], ["./a/1.flac", "./a/2.MP3", "./a/deep/er/x.opus", "./a/notes.txt"]),
+        (["**/er/*"], ["./a/deep/er/x.opus"]),
+        (["a/**/x.*"], ["./a/deep/er/x.opus"]),
+        (["./?.wav"], ["./b.wav"]),
+        (["[!a-c].*"], ["./Z.m4a", "./a/1.flac", "./a/2.MP3", "./a/deep/er/x.opus"]),
+        (["[[]live].wav"], ["./[live].wav"]),
+        (["noext", "[12.flac"], ["./noext"]),
+    ],
+)
+def test_globs_choose_from_folders(tree: Path, globs: list[str], expected: list[str]) -> None:
+    assert find_recordings(["."], globs=globs).files == expected
+
+
+def test_globs_do_not_choose_among_named_files(tree: Path) -> None:
+    assert find_recordings(["b.wav", "a"], globs=["*.flac"]).files == ["b.wav", "a/1.flac"]
+    with pytest.raises(UsageError, match=r"nothing matches --glob \*\.ogg"):
+        find_recordings(["a"], globs=["*.ogg"])
+
+
+@pytest.mark.parametrize("glob", ["/a/*", "a//b", "a/../b", "a/"])
+def test_globs_that_can_match_nothing_are_refused(tree: Path, glob: str) -> None:
+    with pytest.raises(UsageError, match="--glob"):
+        find_recordings(["."], globs=[glob])
+
+
+def test_listed_names_are_no_patterns(tree: Path) -> None:
+    (tree / "b[1].wav").touch()
+    assert find_recordings([], listed=["b[1].wav", "*.wav", "a/deep"]).files == [
+        "b[1].wav",
+        "*.wav",
+        "a/deep/er/x.opus",
+    ]
+
+
+def test_the_folder_of_the_outputs_is_left_out(tree: Path) -> None:
+    assert find_recordings(["a"], leave_out="a/deep").files == ["a/1.flac", "a/2.MP3"]
+    assert find_recordings(["a/deep"], leave_out="a/deep").files == ["a/deep/er/x.opus"]
+    assert find_recordings(["a"], leave_out="a").files == find_recordings(["a"]).files
+
+
+@pytest.mark.parametrize(
+    ("inputs", "root"),
+    [
+        (["a"], "a"),
+        (["a/1.flac"], "a"),
+        (["a/1.flac", "a/deep"], "a"),
+        (["a/deep/er/x.opus", "b.wav"], "."),
+        (["a/d*", "a/deep/er"], "a/deep"),
+        (["a/deep/../1.flac"], "a"),
+        (["-", "a/deep"], "a/deep"),
+    ],
+)
+def test_the_root_is_the_deepest_folder_that_holds_all(tree: Path, inputs: list[str], root: str) -> None:
+    assert find_recordings(inputs).root == str((tree / root).resolve())
+
+
+def test_two_dots_lead_back_from_where_a_link_leads(tree: Path) -> None:
+    (tree / "elsewhere").mkdir()
+    (tree / "elsewhere/b.wav").touch()
+    (tree / "elsewhere/inside").mkdir()
+    (tree / "link").symlink_to("elsewhere/inside", target_is_directory=True)
+    assert names("b.wav", "link/../b.wav") == ["b.wav", "link/../b.wav"]  # two files
+    assert names("elsewhere/b.wav", "link/../b.wav") == ["elsewhere/b.wav"]  # one
+    assert names("b..wav", "..wav") == ["b..wav", "..wav"]

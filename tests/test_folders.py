@@ -47,7 +47,7 @@ def test_outputs_mirror_the_tree_and_a_second_run_does_what_is_missing(rec: Path
     record = json.loads((out / "run.json").read_text())
     assert record["schema_version"] == 1
     assert record["command"] == "sizes"
-    assert record["options"] == {"top_k": 5}
+    assert record["options"] == {"top_k": 5, "note": None}
     assert len(record["model"]["weights_sha256"]) == 64
     assert set(record["versions"]) == {"arwkv", "torch", "numba", "numpy"}
     assert record["root"] == str(rec)

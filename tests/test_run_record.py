@@ -112,3 +112,22 @@ def test_a_list_from_stdin_can_not_be_repeated(rec: Path, tmp_path: Path) -> Non
     listed = run(tmp_path, "--like", "out/run.json", "--files-from", "-", "-q", stdin=b"rec/a.wav")
     assert listed.returncode == 0
     assert b"rec/a.wav" in listed.stdout
+
+
+def test_a_file_that_an_option_names_must_not_change(rec: Path, tmp_path: Path) -> None:
+    arguments = ["rec", "--output-dir", "out", "--note", "note.txt"]
+    (tmp_path / "note.txt").write_text("one")
+    assert run(tmp_path, *arguments).returncode == 0
+    assert run(tmp_path, *arguments).returncode == 0
+    (tmp_path / "note.txt").write_text("two")
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert b"--note: note.txt has changed" in done.stderr
+
+
+def test_a_run_that_came_to_nothing_binds_nobody(tmp_path: Path) -> None:
+    write(tmp_path / "rec", {"sub/a.wav": "bad"})
+    assert run(tmp_path, "rec/sub", "--output-dir", "out").returncode == 1
+    write(tmp_path / "rec", {"sub/a.wav": "good"})
+    assert run(tmp_path, "rec", "--output-dir", "out", "--top-k", "1").returncode == 0
+    assert [*contents(tmp_path / "out")] == ["sub/a.wav.csv"]
