@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from arwkv_cli.exit_codes import ExitCode
-from arwkv_cli.interruption import command_to_go_on, interruptible
+from arwkv_cli.interruption import command_to_go_on, interruptible, save_undisturbed
 from arwkv_cli.plain_text import printable
 from arwkv_cli.run_options import RunOptions
 from arwkv_core.errors import ArwkvError, UsageError
@@ -195,7 +195,7 @@ def _work(
     jobs = min(options.jobs, max(len(files), 1))
     if jobs > (cores := usable_cores()) and not options.quiet:
         typer.echo(
-            f"arwkv: warning: --jobs {options.jobs}: there are {cores} cores, which fewer jobs keep busy too",
+            f"arwkv: warning: --jobs {options.jobs}: more than the cores here ({cores}), which fewer keep busy too",
             err=True,
         )
     if STDIN in files and jobs > 1:
@@ -215,6 +215,7 @@ def _work(
                     results.take(file, outcome)
             results.settle()
         except KeyboardInterrupt:
+            save_undisturbed()
             results.settle()
             with progress.hidden():
                 _tell_how_to_go_on(options, progress.done, len(files))

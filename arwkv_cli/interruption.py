@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Take SIGTERM for Ctrl-C, so that whoever stops a run gets it tidied up; and stop only once.
+    """Take SIGTERM for Ctrl-C, so that whoever stops a run gets it tidied up.
 
     Raises
     ------
@@ -23,21 +23,24 @@ def interruptible() -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # whoever starts a program in the background may have Ctrl-C ignored, and then that is meant
-    ours = [number for number in before if before[number] not in (signal.SIG_IGN, None)]
-    for number in ours:
-        signal.signal(number, _interrupt)
+    for number, handler in before.items():
+        if handler not in (signal.SIG_IGN, None):
+            signal.signal(number, _interrupt)
     try:
         yield
     finally:
-        for number in ours:
-            signal.signal(number, before[number])
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def save_undisturbed() -> None:
+    """Ignore both signals till the end of the block: what is done is being saved, which is quick."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(
-            each, signal.SIG_IGN
-        )  # what is done is being saved: that is quick, and must not be stopped
     raise KeyboardInterrupt
 
 

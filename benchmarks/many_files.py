@@ -6,6 +6,8 @@ Builds a tree of tiny wav files in a temporary folder (hard links, a thousand a 
 of its own, a command like ``arwkv tag`` whose task gives every recording the same tags without opening it: what is left
 is start-up, scan, bookkeeping and a csv file for each. Three runs: into an empty folder; again, when all is there; and
 again after half of the outputs were deleted. Exits with 1 if one takes over 2 ms a file or its processes over 200 MB.
+
+On two Zen 5 cores that were busy with other work, 100,000 files took 0.58, 0.03 and 0.60 ms each, and 139 MB in all.
 """
 
 import argparse
