@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from .batch import NEEDS_THE_RUN, reason
 from .output_folder import OutputFolder
 from .results import Failure
+from .whole_file import naming
 
 _THREADS = 8
 """Disks make several files safe in little more than the time of one."""
@@ -80,7 +81,8 @@ class OutputFiles:
                 path = self.folder.tree.path(file, format.suffix)
                 self.folder.prepare(path)
                 written.append((str(path.with_name(f".{secrets.token_hex(8)}.partial")), str(path)))
-                _write(written[-1][0], format, result)
+                with naming(path):
+                    _write(written[-1][0], format, result)
         except BaseException:
             for hidden, _ in written:
                 with suppress(OSError):

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,6 +28,7 @@ from .errors import ScoreFileError
 from .labels import LabelSet
 from .results import Coverage, StartTime
 from .score_codec import LEVELS, Codes, decode
+from .whole_file import naming
 
 SUFFIX = ".scores.parquet"
 """What the name of a recording is followed by in the name of its scores."""
@@ -67,6 +69,7 @@ class ScoreFileWriter:
             write_statistics=False,
             store_schema=False,  # it would repeat the metadata
         )
+        self._committed = False
         self._waiting: list[Codes] = []
         self._waiting_steps = self._written_steps = 0
 
@@ -78,7 +81,8 @@ class ScoreFileWriter:
             self._waiting_steps += len(codes[:room])
             codes = codes[room:]
             if self._waiting_steps == _GROUP_STEPS:
-                self._flush()
+                with naming(self.path):
+                    self._flush()
 
     def commit(self, meta: dict[str, Any]) -> None:
         """End the file with its metadata and put it into its place.
@@ -90,21 +94,30 @@ class ScoreFileWriter:
             ``source`` (path, size, mtime_ns, hashes), ``start_time``, ``coverage``, ``warnings``. The version of the
             schema and the levels of the codes are added.
         """
-        self._flush()
-        complete = {"schema_version": SCHEMA_VERSION, **meta, "levels": [float(f"{x:.6g}") for x in LEVELS]}
-        self._writer.add_key_value_metadata({_KEY: json.dumps(complete, separators=(",", ":")).encode()})
-        self._writer.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._hidden.replace(self.path)
+        with naming(self.path):
+            self._flush()
+            complete = {
+                "schema_version": SCHEMA_VERSION,
+                **meta,
+                "levels": [float(f"{x:.6g}") for x in LEVELS],
+            }
+            self._writer.add_key_value_metadata({_KEY: json.dumps(complete, separators=(",", ":")).encode()})
+            self._writer.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._hidden.replace(self.path)  # locked until it has left: another run would empty it
+            self._committed = True
+            self._file.close()
 
     def discard(self) -> None:
         """Leave nothing behind; no harm after `commit`."""
-        if not self._file.closed:
+        if self._committed:
+            return  # another run may be writing under the hidden name by now
+        with suppress(OSError, pa.ArrowException):  # the disk is full: the first error tells
             self._writer.close()
-            self._file.close()
         self._hidden.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.close()
 
     def _flush(self) -> None:
         if not self._waiting_steps:
@@ -142,7 +155,10 @@ class StoredScores:
             # opened here, since pyarrow can't open paths that aren't UTF-8
             with self.path.open("rb") as raw, parquet.ParquetFile(raw) as file:
                 self.meta = self._read_meta(file)
+                steps = file.metadata.num_rows
             self.coverage = Coverage(**self.meta["coverage"])
+            if steps != self.coverage.steps:
+                raise ValueError(f"expected {self.coverage.steps} steps, found {steps}")
             self.labels = _labels(self.meta, str(self.path))
             self.file: str = self.meta["file"]
             self.model_name: str = self.meta["model"]["name"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import struct
@@ -22,6 +23,7 @@ import numpy as np
 
 from .errors import ScoreFileError
 from .score_codec import Codes
+from .whole_file import naming
 
 SUFFIX = ".journal"
 """What the name of a score file is followed by in the name of its journal, which is hidden besides."""
@@ -29,12 +31,16 @@ SUFFIX = ".journal"
 _MAGIC = b"arwkv scores journal 1\n"
 _RECORD = struct.Struct("<II")
 _MOST_BYTES = 1 << 28  # a longer record is damage
+_LONGEST_NAME = 255  # bytes, on all usual file systems
 _SYNC_SECONDS = 5.0  # a power cut costs at most about so much work
 
 
 def journal_path(score_file: Path) -> Path:
-    """Where the journal of a score file lies: beside it, hidden."""
-    return score_file.with_name(f".{score_file.name}{SUFFIX}")
+    """Where the journal of a score file lies: beside it, hidden; under a short name if that would be too long."""
+    name = f".{score_file.name}{SUFFIX}"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f".{hashlib.sha256(os.fsencode(score_file.name)).hexdigest()[:16]}{SUFFIX}"
+    return score_file.with_name(name)
 
 
 class ScoreJournal:
@@ -90,6 +96,11 @@ class ScoreJournal:
         for payload in self._records(offset):
             yield np.frombuffer(zlib.decompress(payload), np.uint8).reshape(-1, self.classes)
 
+    def clear(self) -> None:
+        """Forget all steps."""
+        self._file.truncate(self._body)
+        self.steps = 0
+
     def close(self) -> None:
         """Let go of the file, which stays."""
         self._file.close()
@@ -142,5 +153,6 @@ class ScoreJournal:
             offset += _RECORD.size + length
 
     def _write(self, payload: bytes) -> None:
-        self._file.write(_RECORD.pack(len(payload), zlib.crc32(payload)) + payload)
-        self._file.flush()
+        with naming(self.path):
+            self._file.write(_RECORD.pack(len(payload), zlib.crc32(payload)) + payload)
+            self._file.flush()

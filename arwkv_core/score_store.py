@@ -131,7 +131,9 @@ class GrowingScores:
                 codes = encode(scores)
                 self._waiting.append(codes)
                 if source is not None and sum(map(len, self._waiting)) >= JOURNAL_STEPS:
-                    self._journal = self._journal or self._open(path, identity)
+                    if self._journal is None:
+                        self._journal = self._open(path, identity)
+                        self._journal.clear()  # a run that began meanwhile, and was killed, has left its steps
                     self._journal.append(np.concatenate(self._waiting))
                     self._waiting = []
                 yield decode(codes)
@@ -143,7 +145,8 @@ class GrowingScores:
                 self._journal.close()
 
     def _open(self, path: Path, identity: dict[str, Any]) -> ScoreJournal:
-        return ScoreJournal(path, identity, len(self.labels))
+        source = {**identity["source"], "ctime_ns": 0}  # new rights don't undo what was heard
+        return ScoreJournal(path, {**identity, "source": source}, len(self.labels))
 
     def _check_unchanged(self, source: SourceIdentity | None) -> None:
         if source is None:

@@ -30,6 +30,8 @@ class SourceIdentity:
         Of all its bytes.
     sample_sha256 : str
         Of sixteen blocks of 64 KiB, evenly spread; of all bytes, if there are no more. Quick to make again.
+    ctime_ns : int
+        When the system noted a change last, of content, name or rights: no program can set it back. 0: not known.
     """
 
     path: str
@@ -37,11 +39,13 @@ class SourceIdentity:
     mtime_ns: int
     sha256: str
     sample_sha256: str
+    ctime_ns: int = 0
 
     def still(self, path: str | Path) -> bool:
         """Whether the file at ``path`` has the same content.
 
-        A file of the same size and time is compared by its samples, one with another time by all its bytes.
+        A file of the same size and times is compared by its samples, one with another time by all its bytes: tools
+        that write into a recording may set the time of its last change back.
 
         Raises
         ------
@@ -51,7 +55,7 @@ class SourceIdentity:
         status = os.stat(path)
         if status.st_size != self.size:
             return False
-        if status.st_mtime_ns == self.mtime_ns:
+        if (status.st_mtime_ns, status.st_ctime_ns) == (self.mtime_ns, self.ctime_ns):
             return sample_hash(path, self.size) == self.sample_sha256
         return _whole_hash(path) == self.sha256
 
@@ -71,6 +75,7 @@ def identify(path: str | Path) -> SourceIdentity:
         mtime_ns=status.st_mtime_ns,
         sha256=_whole_hash(path),
         sample_sha256=sample_hash(path, status.st_size),
+        ctime_ns=status.st_ctime_ns,
     )
 
 

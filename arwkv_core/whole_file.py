@@ -2,8 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -42,6 +42,17 @@ def check_not_input(path: Path, inputs: Iterable[str]) -> None:
         with suppress(OSError):  # stdin, or a file that isn't there
             if path.samefile(name):
                 raise UsageError(f"--output {path}: is one of the recordings; name another file")
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors of the system that come without a file's name, as that of a full disk does, bear this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 class WholeFile:
@@ -99,10 +110,18 @@ class WholeFile:
 
     def discard(self) -> None:
         """Leave nothing behind."""
-        self.stream.close()
+        with suppress(OSError):  # the disk is full
+            self.stream.close()
         self._temporary.unlink(missing_ok=True)
 
     def _close(self) -> None:
-        self.stream.flush()
-        os.fsync(self.stream.fileno())  # on disk before its name is, or a power cut leaves an empty file
-        self.stream.close()
+        try:
+            with naming(self.path):
+                self.stream.flush()
+                os.fsync(
+                    self.stream.fileno()
+                )  # on disk before its name is, or a power cut leaves an empty file
+                self.stream.close()
+        except OSError:
+            self.discard()  # its end is missing
+            raise

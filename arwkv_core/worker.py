@@ -51,6 +51,10 @@ def serve(pipe: Connection, threads: int | None, debug: bool) -> None:
         return  # the other process has gone
     except Exception as error:
         pipe.send((FATAL, (_picklable(error), traceback.format_exc())))
+    finally:
+        signal.signal(
+            signal.SIGTERM, signal.SIG_DFL
+        )  # nothing to tidy up: Python must not be told while it ends
 
 
 def _work(pipe: Connection) -> None:
