@@ -5,6 +5,7 @@ audio library is imported inside the functions that use it. The help is plain te
 it would take longer than everything else that ``arwkv --help`` does.
 """
 
+import os
 import sys
 from typing import Annotated
 
@@ -70,6 +71,8 @@ app.command()(evaluate)
 
 def main() -> None:
     """Run the command line of this process, and exit with its code."""
+    if not os.environ.get("COLUMNS", "").strip("0"):  # 0 is "unknown"; rich would draw nothing at all
+        os.environ.pop("COLUMNS", None)
     try:
         app()
     except KeyboardInterrupt:  # between commands: the group takes care of those inside one

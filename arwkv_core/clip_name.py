@@ -32,6 +32,7 @@ _DEFAULT_FORMATS = {"start": "09.3f", "end": "09.3f", "index": "04", "score": ".
 MOST_BYTES = 200
 """Of a name in UTF-8, without its ending. File systems take 255; a temporary name is a little longer."""
 
+_LONG = re.compile(r"\d{4}")
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|]')
 _RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
 _UNSAFE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
@@ -97,6 +98,8 @@ class NameTemplate:
         return [(literal, field, specification) for literal, field, specification, _ in pieces]
 
     def _value(self, field: str, value: Any, specification: str) -> str:
+        if _LONG.search(specification):  # a width that no file system holds, and perhaps no memory
+            raise self._problem(f"{{{field}:{specification}}}")
         try:
             return format(value, specification or _DEFAULT_FORMATS.get(field, ""))
         except ValueError as error:

@@ -35,7 +35,7 @@ def extract_events(
     Parameters
     ----------
     timelines : Timeline or iterable of Timeline
-        As `arwkv_core.timeline` and `events_table.read_timelines` give them. Their files must be there.
+        As `arwkv_core.timeline` and `timeline_reader.read_timelines` give them. Their files must be there.
     output_dir : str or Path
         Folder of the clips, made if need be.
     format, pad, max_per_class, min_score, name_template, include, exclude

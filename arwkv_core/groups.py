@@ -195,4 +195,8 @@ def _lists(table: Any, key: str, where: str) -> dict[str, tuple[str, ...]]:
             raise UsageError(f"{where}: {key}.{name}: expected a list of classes, found {classes!r}")
         if not classes:
             raise UsageError(f"{where}: {key}.{name}: expected at least one class, found none")
+    if len({name.strip().casefold() for name in table}) < len(table):
+        raise UsageError(
+            f"{where}: {key}: expected names that differ in more than case, found {', '.join(map(repr, table))}"
+        )
     return {name: tuple(classes) for name, classes in table.items()}

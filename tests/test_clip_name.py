@@ -56,6 +56,7 @@ def test_templates(template: str, name: str) -> None:
         "{stem!r}",
         "{stem",
         "{start:%}x}",
+        "{index:99999999999}",
         "{start:q}",
         "{class:.2f}",
         "{start:{index}}",

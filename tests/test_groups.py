@@ -102,6 +102,7 @@ def groups_without_own(tmp_path: Path) -> Groups:
         ("[groups]\n\"a\\n\" = ['Speech']", "groups: expected a name"),
         ("[groups]\na = ['Speech']\n[excludes]\na = ['Music']", "excludes: unknown table"),
         ("[groups]\na = ['Speech']\n[exclude]\nb = ['Music']", "exclude.b: there is no group 'b'"),
+        ("[groups]\nA = ['Speech']\na = ['Music']", "groups: expected names that differ .* 'A', 'a'"),
         ("[groups", "not TOML"),
     ],
 )

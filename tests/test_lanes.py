@@ -70,18 +70,14 @@ def test_the_picture_of_a_minute(monkeypatch) -> None:
         event(30, 30.1, "Click", 0.4),
         event(45, 60, "Speech", 0.3),
     ]
-    assert (
-        draw(timeline(events, 60.0), 50, monkeypatch).splitlines()
-        == [
-            "a.wav  1:00  4 events",
-            "       0:00     0:15      0:30      0:45      total",
-            "       ┬────────┬─────────┬─────────┬────────",
-            "Music            ▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄ 45.0 s",
-            "Speech ▇▇▇▇▇▇▇▇▇                   ▂▂▂▂▂▂▂▂▂ 30.0 s",
-            "Click                     ▁                  0.1 s",
-        ]
-        or True
-    )
+    assert draw(timeline(events, 60.0), 50, monkeypatch).splitlines() == [
+        "a.wav  1:00  4 events",
+        "       0:00     0:15     0:30     0:45       total",
+        "       ┬────────┬────────┬────────┬───────┬",
+        "Music           ▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄ 45.0 s",
+        "Speech ▇▇▇▇▇▇▇▇▇                  ▂▂▂▂▂▂▂▂▂ 30.0 s",
+        "Click                    ▁                   0.1 s",
+    ]
 
 
 @given(st.floats(0.025, 90_000), st.floats(0, 1), st.floats(1e-6, 1), st.floats(0.01, 1), st.integers(1, 180))

@@ -226,14 +226,13 @@ def test_the_ending_of_the_output_tells_its_format(sounds: Path, invoke: Callabl
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals of POSIX")
-@pytest.mark.parametrize("no_color", [False, True])
-def test_lanes_on_a_terminal(sounds: Path, model: Path, no_color: bool) -> None:
+@pytest.mark.parametrize(("no_color", "columns"), [(False, "60"), (True, "60"), (True, "0")])
+def test_lanes_on_a_terminal(sounds: Path, model: Path, no_color: bool, columns: str) -> None:
     import pty
 
     ours, theirs = pty.openpty()
-    environment = (
-        os.environ | {"COLUMNS": "60", "TERM": "xterm-256color"} | ({"NO_COLOR": "1"} if no_color else {})
-    )
+    environment = os.environ | {"COLUMNS": columns, "TERM": "xterm-256color"}
+    environment |= {"NO_COLOR": "1"} if no_color else {}
     command = [sys.executable, "-m", "arwkv_cli", "timeline", A, "--model", str(model), *ALWAYS, "--quiet"]
     process = subprocess.Popen(
         command,

@@ -87,7 +87,7 @@ def test_something_brief_alone_is_a_chapter_only_where_there_is_nothing_else() -
 
 @pytest.mark.parametrize("min_chapter", [-1.0, float("nan"), float("inf")])
 def test_a_length_that_can_not_be_is_refused(min_chapter: float) -> None:
-    with pytest.raises(UsageError, match="--min-chapter: expected 0 seconds or more, found"):
+    with pytest.raises(UsageError, match=r"^min_chapter: expected 0 seconds or more, found"):
         ChaptersWriter(io.StringIO(), min_chapter=min_chapter)
 
 

@@ -42,7 +42,7 @@ class ChaptersWriter:
 
     def __init__(self, stream: TextIO, min_chapter: float = MIN_CHAPTER_SECONDS) -> None:
         if not 0 <= min_chapter < math.inf:  # NaN fails too
-            raise UsageError(f"--min-chapter: expected 0 seconds or more, found {min_chapter:g}")
+            raise UsageError(f"min_chapter: expected 0 seconds or more, found {min_chapter:g}")
         self._stream = stream
         self._shortest = round(min_chapter * MILLISECONDS)
         self._recording = OneRecording("chapters")
