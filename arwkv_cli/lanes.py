@@ -156,7 +156,8 @@ def draw_lane(events: Iterable[Event], seconds: float, width: int, heights: str)
         seen.add(where)
     line = ""
     for column, (time, score) in enumerate(zip(filled, weighted, strict=True)):
-        level = round(score / time * min(time / cell, 1.0) ** 0.5 * len(heights)) if time > 0 else 0
+        height = score / time * min(time / cell, 1.0) ** 0.5 * len(heights) if time > 0 else 0.0
+        level = int(height + 0.5 + 1e-9)  # errors of rounding must not make a constant score waver
         line += heights[min(max(level, 1), len(heights)) - 1] if level or column in seen else " "
     return line
 
