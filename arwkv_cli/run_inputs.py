@@ -22,15 +22,20 @@ def find_inputs(options: RunOptions) -> Found:
         If there is nothing, or the list of files can't be read.
     """
     leave_out = options.output_dir
+    if options.from_ is not None and not options.from_.is_dir():
+        raise UsageError(f"--from {options.from_}: expected a folder of kept scores, there is none")
     if scores_are_inputs(options):
         assert options.from_ is not None
-        if not options.from_.is_dir():
-            raise UsageError(f"--from {options.from_}: expected a folder, there is none")
         if options.glob:
             raise UsageError(
                 "--glob: chooses recordings in FILES, and there are none: --from takes all kept scores"
             )
-        return find_recordings([str(options.from_)], globs=[f"*{SUFFIX}"], leave_out=leave_out)
+        try:
+            return find_recordings([str(options.from_)], globs=[f"*{SUFFIX}"], leave_out=leave_out)
+        except UsageError as error:
+            raise UsageError(
+                f"--from {options.from_}: no kept scores (*{SUFFIX}) below it: --scores {options.from_} keeps them"
+            ) from error
     listed = [] if options.files_from is None else read_file_list(options.files_from)
     return find_recordings(options.files, listed=listed, globs=options.glob, leave_out=leave_out)
 

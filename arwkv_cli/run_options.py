@@ -199,9 +199,9 @@ class RunOptions:
         shared = {*cls.__dataclass_fields__, "like", *display}
         files, files_from = values.get("files") or [], values.get("files_from")
         if ctx.params.get("like"):  # recordings named here stand for all those of the other run
-            if _given(ctx, "files") and not _given(ctx, "files_from"):
+            if given(ctx, "files") and not given(ctx, "files_from"):
                 files_from = None
-            elif _given(ctx, "files_from") and not _given(ctx, "files"):
+            elif given(ctx, "files_from") and not given(ctx, "files"):
                 files = []
         options = cls(
             command=str(ctx.info_name),
@@ -222,6 +222,13 @@ class RunOptions:
             model_as_recorded=_recorded_model(ctx),
         )
         options.check()
+        if options.from_ is not None:
+            for name in ("channel", "hop", "context"):
+                if given(ctx, name):
+                    raise UsageError(
+                        f"--{name} and --from: kept scores are as they were made; --scores makes them anew with "
+                        f"--{name}"
+                    )
         return options
 
     def check(self) -> None:
@@ -257,14 +264,15 @@ def _listed(value: Any) -> list[str]:
     return [] if value is None else value if isinstance(value, list) else [value]
 
 
-def _given(ctx: typer.Context, name: str) -> bool:
+def given(ctx: typer.Context, name: str) -> bool:
+    """Whether the user has set an option, by parameter name, rather than its default or --like."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
 
 
 def _recorded_model(ctx: typer.Context) -> Mapping[str, Any] | None:
     like = ctx.params.get("like")
-    if like is None or _given(ctx, "model"):
+    if like is None or given(ctx, "model"):
         return None
     from arwkv_core.run_record import RunRecord
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ArwkvError, UsageError
+from .finder import STDIN
 from .output_tree import OutputTree
 from .whole_file import WholeFile
 
@@ -46,14 +48,28 @@ class KeptScores:
         Raises
         ------
         ArwkvError
-            If there are none, or they can't be read.
+            If there are none, if they can't be read, or if the recording is there and is another by now.
         """
         from .score_file import StoredScores
 
         path = self.path(file)
         if not path.exists():
             raise ArwkvError(f"no scores of it are kept as {path}: --scores keeps them")
-        return StoredScores(path)
+        stored = StoredScores(path)
+        if self.tree is not None and not _still_of(stored, file):
+            raise ArwkvError(f"has changed since its scores were kept as {path}: --scores makes them anew")
+        return stored
+
+
+def _still_of(stored: StoredScores, file: str) -> bool:
+    from .source_identity import SourceIdentity
+
+    source = stored.meta["source"]
+    if source is None or file == STDIN:
+        return True
+    with suppress(OSError):
+        return SourceIdentity(**source).still(file)
+    return True  # it is gone, or can't be read: its scores are what is left of it
 
 
 def settle_root(folder: Path, root: str, option: str, *, write: bool) -> str:

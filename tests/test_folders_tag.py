@@ -121,8 +121,31 @@ def test_scores_of_another_tree_are_not_mixed_in(rec: Path, tmp_path: Path, tag:
     assert str(rec) in said
     assert str(tmp_path / "other") in said
     tag("rec/b.wav", "--scores", "kept", "--from", "kept", code=2)
-    assert "no recordings" in tag("--from", "rec", code=2)
+    assert "--from rec: no kept scores" in tag("--from", "rec", code=2)
     assert "--from none" in tag("--from", "none", code=2)
+
+
+def test_from_gives_no_scores_of_what_has_changed(rec: Path, tmp_path: Path, tag: Callable[..., str]) -> None:
+    tag("rec/a.wav", "rec/b.wav", "--scores", "kept", "-q")
+    before = (rec / "a.wav").stat()
+    rng = np.random.default_rng(1)
+    soundfile.write(rec / "a.wav", rng.normal(0, 0.1, int(16_000 * 3.21)), 16_000)
+    os.utime(rec / "a.wav", ns=(before.st_atime_ns, before.st_mtime_ns))
+    said = tag("rec/a.wav", "rec/b.wav", "--from", "kept", "-f", "csv", code=1, without_torch=True)
+    assert "rec/a.wav: has changed since its scores were kept as kept/a.wav.scores.parquet: --scores" in said
+    assert "\nrec/b.wav,1," in said
+    assert "\nrec/a.wav,1," not in said
+    (rec / "a.wav").unlink()  # its scores are what is left of it
+    assert "\nrec/a.wav,1," in "\n" + tag("rec/a.wav", "--from", "kept", "-f", "csv", without_torch=True)
+
+
+@pytest.mark.parametrize("option", ["--hop=1.6", "--context=3.2", "--channel=0"])
+def test_from_refuses_what_only_the_model_could_do(rec: Path, tag: Callable[..., str], option: str) -> None:
+    tag("rec/b.wav", "--scores", "kept", "-q")
+    assert f"{option.partition('=')[0]} and --from" in tag(
+        "--from", "kept", option, code=2, without_torch=True
+    )
+    assert "--from none: expected a folder" in tag("rec/b.wav", "--from", "none", code=2, without_torch=True)
 
 
 def test_stdin_goes_into_a_folder(rec: Path, tmp_path: Path, model: Path, run_arwkv: RunArwkv) -> None:
