@@ -4,20 +4,23 @@
 matplotlib and more. Where they are missing, the strict parsers of `timeline_parsers` still read what they would.
 """
 
+import dataclasses
 import html
 import io
 import json
 import math
-from datetime import timezone
+import re
+from datetime import timedelta, timezone
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 from timeline_parsers import PARSERS
 from timelines import MORNING, TIMELINES, fitting, written
 
-from arwkv_core.results import Event
+from arwkv_core.results import Event, StartTime
 from arwkv_core.writers import TIMELINE_FORMATS
 
 DATA = Path(__file__).parent / "data"
@@ -64,6 +67,29 @@ def test_pandas_reads_csv(saved: Path) -> None:
     assert times.iloc[0].to_pydatetime() == MORNING.start_time.time
     assert table["name"].iloc[-1] == "NA"
     assert table["start"].isna().sum() == 1
+
+
+def test_the_program_of_the_docs_reads_times_with_and_without_zone(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader("pandas")
+    page = (checkout / "docs" / "formats.md").read_text("utf-8")
+    (program,) = re.findall(r"^```python\n(import pandas.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    told = MORNING.start_time.time
+    zoneless = dataclasses.replace(MORNING, start_time=StartTime(told.replace(tzinfo=None), "name"))
+    for order in ([MORNING, zoneless], [zoneless, MORNING], [TIMELINES[1], zoneless]):
+        (tmp_path / "events.csv").write_bytes(written("csv", order))
+        monkeypatch.chdir(tmp_path)
+        names: dict[str, Any] = {}
+        exec(program, names)
+        times = [time.to_pydatetime() for time in names["events"]["start_time"]]
+        assert times == [
+            (timeline.start_time.time + timedelta(seconds=event.start)).replace(
+                tzinfo=timeline.start_time.time.tzinfo or timezone.utc
+            )
+            for timeline in order
+            for event in timeline.events
+        ]
 
 
 def test_pandas_reads_json() -> None:
