@@ -3,7 +3,7 @@
 import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,7 @@ import typer
 from arwkv_cli.run_options import RunOptions
 from arwkv_core.errors import UsageError
 from arwkv_core.output_files import Format
-from arwkv_core.whole_file import WholeFile, check_output
+from arwkv_core.whole_file import WholeFile, check_output, naming
 
 TABLE = "table"
 
@@ -163,7 +163,8 @@ class StreamOutput:
 
     def write(self, result: Any) -> None:
         """Write a recording's result."""
-        self._open().write(result)
+        with self._named():
+            self._open().write(result)
 
     def __enter__(self) -> "StreamOutput":
         return self
@@ -171,11 +172,26 @@ class StreamOutput:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is None:
-            self._finish()
-        elif self._writer is not None:
-            with suppress(OSError):  # the reader has gone or the disk is full: the first error tells
-                self._break_off()
+        try:
+            if error is None:
+                with self._named():
+                    self._finish()
+            elif self._writer is not None:
+                with suppress(OSError):  # the reader has gone or the disk is full: the first error tells
+                    self._break_off()
+                    return
+                self._discard()
+        except OSError:
+            self._discard()
+            raise
+
+    def _named(self) -> AbstractContextManager[None]:
+        """Let errors bear the name of the output."""
+        return nullcontext() if self.output is None else naming(self.output)
+
+    def _discard(self) -> None:
+        if self._file is not None:
+            self._file.discard()
 
     def _open(self) -> Any:
         if self._writer is None:

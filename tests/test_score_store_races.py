@@ -11,6 +11,7 @@ from fake_scorer import LoudnessScorer
 from pyarrow import parquet
 from test_score_store import broken_off, read, recording
 
+from arwkv_cli.run_output import PlainFormat, StreamOutput
 from arwkv_core.errors import ScoreFileError
 from arwkv_core.score_file import SUFFIX, ScoreFileWriter, StoredScores
 from arwkv_core.score_journal import ScoreJournal, journal_path
@@ -126,4 +127,34 @@ def test_a_full_disk_is_named_and_nothing_half_written_stays(tmp_path: Path) -> 
     with pytest.raises(OSError, match=r"out\.csv") as caught:
         output.commit()
     assert caught.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
+
+
+class WriterOnFullDisk:
+    """Notices only at the end, as writers of small files do."""
+
+    def __init__(self, stream: object) -> None:
+        pass
+
+    def write(self, result: object) -> None:
+        pass
+
+    def close(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_an_output_on_a_full_disk_leaves_nothing(tmp_path: Path, interrupted: bool) -> None:
+    output = StreamOutput(PlainFormat(".csv", WriterOnFullDisk), "csv", tmp_path / "out.csv", overwrite=False)
+    expected = KeyboardInterrupt if interrupted else OSError
+
+    def run() -> None:
+        with output as stream:
+            stream.write("a")
+            if interrupted:
+                raise KeyboardInterrupt
+
+    with pytest.raises(expected) as caught:
+        run()
+    assert interrupted or caught.value.filename == str(tmp_path / "out.csv")
     assert list(tmp_path.iterdir()) == []
