@@ -8,8 +8,6 @@ where they compress best. All else is JSON under the key ``arwkv`` of the file's
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -25,6 +23,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from .errors import ScoreFileError
+from .file_lock import lock_alone
 from .labels import LabelSet
 from .results import Coverage, StartTime
 from .score_codec import LEVELS, Codes, decode
@@ -253,15 +252,12 @@ def _open_alone(path: Path) -> BinaryIO:
     """
     file = path.open("a+b")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_alone(file)
         if os.fstat(file.fileno()).st_ino != path.stat().st_ino:
             raise BlockingIOError  # the other has just put it into its place
     except (BlockingIOError, FileNotFoundError) as error:
         file.close()
         raise ScoreFileError(f"{path}: another run is writing these scores") from error
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):  # some network drives know no locks
-            raise
     file.truncate(0)
     return file
 

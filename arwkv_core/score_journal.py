@@ -7,8 +7,6 @@ compressed by zlib. A record that was not written to its end is cut off when the
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ScoreFileError
+from .file_lock import lock_alone
 from .score_codec import Codes
 from .whole_file import naming
 
@@ -71,13 +70,10 @@ class ScoreJournal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(path, "a+b")  # noqa: SIM115, PTH123 - it lives as long as the object
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_alone(self._file)
         except BlockingIOError as error:
             self._file.close()
             raise ScoreFileError(f"{path}: another run is working on this recording") from error
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):  # some network drives know no locks
-                raise
         self._begin(json.dumps(identity, sort_keys=True).encode())
         self._synced = time.monotonic()
 
