@@ -11,30 +11,52 @@ Per token, with S_before and S the states around it, g the direction's share of 
     G  <- G diag(d) + a ds^T, and then, for the token before: + g dy r^T
 """
 
-from numba import njit, types
+from numba import njit
 
-from .numba_decay import decay
-from .numba_rows import (
-    CHUNK,
-    INLINE,
-    PART,
-    TENSOR_WORDS,
-    clear,
-    copy,
-    fetch_row,
-    kind_of,
-    place,
-    read,
-    take_row,
-    token_of,
-    write,
-)
-from .numba_sums import load_fours, sum_lanes
-from .numba_sweeps import (
+from .backward_layout import (
+    BATCH,
     BLOCK_FLOATS,
+    DECAYS,
+    DGATE,
+    DS,
+    DV,
     DY,
+    G_BLOCKS,
+    GATE,
     GR,
+    GRADIENTS,
+    GROUP,
+    HEADS,
+    KEPT,
+    KEPT_FLOATS,
+    NEXT_SCRATCH,
+    NEXT_TASK,
+    NOTHING,
+    PARTS,
+    QUADS,
+    RHO,
     ROW,
+    ROWS,
+    S_A,
+    SCRATCH,
+    SCRATCH_BYTES,
+    STATES,
+    TASKS,
+    TENSOR_A,
+    TENSOR_B,
+    TENSOR_DA,
+    TENSOR_DB,
+    TENSOR_DK,
+    TENSOR_DR,
+    TENSOR_DV,
+    TENSOR_DW,
+    TENSOR_DY,
+    TENSOR_K,
+    TENSOR_R,
+    TENSOR_V,
+    TENSOR_W,
+    TOKENS,
+    UNUSED,
     A,
     B,
     D,
@@ -42,60 +64,15 @@ from .numba_sweeps import (
     K,
     R,
     V,
-    advance,
-    enter,
-    project,
-    reduce,
-    retreat,
 )
-from .numba_vector import (
-    BLOCKS,
-    VALUES,
-    N,
-    add,
-    load,
-    load_scalar,
-    multiply,
-    multiply_add,
-    splat,
-    store,
-    store_scalar,
-    zero,
-)
+from .layout import CHUNK, TENSOR_WORDS
+from .numba_decay import decay
+from .numba_rows import INLINE, PART, clear, copy, fetch_row, kind_of, place, read, take_row, token_of, write
+from .numba_sums import load_fours, sum_lanes
+from .numba_sweeps import advance, enter, project, reduce, retreat
+from .numba_vector import add, load, load_scalar, multiply, multiply_add, splat, store, store_scalar, zero
 from .numba_words import take, word
-
-# Words of the parameter block.
-NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, SCRATCH_BYTES, BATCH, TOKENS, HEADS, PARTS, GATE, DGATE = range(11)
-TENSORS = range(11, 11 + 13 * TENSOR_WORDS, TENSOR_WORDS)
-TENSOR_DY, TENSOR_R, TENSOR_W, TENSOR_K, TENSOR_V, TENSOR_A, TENSOR_B = TENSORS[:7]
-TENSOR_DR, TENSOR_DW, TENSOR_DK, TENSOR_DV, TENSOR_DA, TENSOR_DB = TENSORS[7:]
-WORDS = TENSORS.stop
-
-GROUP = 2  # blocks that are worked on together
-KEPT_FLOATS = N * N + N  # a kept state: S, and S a of the coming token
-DECAYS = 2  # decay and its derivative
-GRADIENTS = 6  # dr, dw, dk, dv, da, db
-
-# Offsets in a thread's scratch memory, in floats.
-ROWS = 0
-G_BLOCKS = ROWS + (CHUNK + 1) * ROW
-STATES = G_BLOCKS + N * N  # of one group: the states after each token of the chunk
-S_A = STATES + CHUNK * GROUP * BLOCK_FLOATS  # of one group: S a of each token, and of the next
-DS = S_A + (CHUNK + 1) * GROUP * VALUES
-NOTHING = DS + GROUP * VALUES  # zeros
-UNUSED = NOTHING + GROUP * VALUES  # written, never read
-QUADS = UNUSED + N  # dk, db, dd, da in turns, per token and key
-RHO = QUADS + CHUNK * N * 4
-DV = RHO + CHUNK * N
-KEPT = DV + CHUNK * N
-
-
-def scratch_floats(tokens: int) -> int:
-    """Scratch memory of a thread: the above, kept states, a decay table, one direction's gradients for the other."""
-    return KEPT + -(-tokens // CHUNK) * KEPT_FLOATS + tokens * DECAYS * N + tokens * GRADIENTS * N
-
-
-SIGNATURE = types.void(types.int64)
+from .vector_width import BLOCKS, VALUES, N
 
 
 @njit(**PART)

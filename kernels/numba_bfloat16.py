@@ -6,7 +6,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .numba_vector import VALUES, constant, i16, i32, pointer, vector
+from .numba_vector import constant, i16, i32, pointer, vector
+from .vector_width import VALUES
 
 _short, _long = ir.VectorType(i16, VALUES), ir.VectorType(i32, VALUES)
 

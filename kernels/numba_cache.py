@@ -1,32 +1,29 @@
-"""Kernels compiled once per machine: numba's cache in the user's cache directory.
+"""Kernels compiled once per machine, and kept in the user's cache directory as native code.
 
-Next to the sources, numba's own first choice, a cache often can't be written (site-packages of an administrator), and
-numba looks only at the file of the function itself to see whether it is stale. Here the directory's name holds a hash
-of all kernel sources and the versions below them; the CPU and its features are told apart by numba.
+Numba compiles; what it keeps in a cache of its own takes it half a second to find again, beside its own import. So
+the code is kept by itself, and where it is found numba is not imported. The directory's name holds a hash of all
+kernel sources, the versions below them, the CPU and its features.
 """
 
-import ctypes
 import hashlib
+import importlib
 import os
-import shutil
+import secrets
 import sys
-import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import llvmlite
-import numba
+from . import object_code
+from .host_cpu import cpu_features, cpu_name
+from .object_code import Kernel
+from .vector_width import VALUES
 
-from .numba_vector import LANES_VARIABLE
-
-Kernel = Callable[[int], None]
+DIRECTORY_VARIABLE = "NUMBA_CACHE_DIR"
 
 _lock = threading.Lock()
-_kernels: dict[str, Kernel] = {}
+_kernels: dict[tuple[str, str], Kernel] = {}
 
 
 def user_cache_directory() -> Path:
@@ -40,80 +37,101 @@ def user_cache_directory() -> Path:
 
 
 def _fingerprint() -> str:
-    lanes = os.environ.get(LANES_VARIABLE, "")
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version} {lanes}".encode())
-    for source in sorted(Path(__file__).parent.glob("numba_*.py")):
+    settings = sorted(
+        f"{name}={value}"
+        for name, value in os.environ.items()
+        if name.startswith("NUMBA_") and name != DIRECTORY_VARIABLE
+    )
+    about = (
+        version("numba"),
+        version("llvmlite"),
+        sys.version,
+        cpu_name(),
+        cpu_features(),
+        VALUES,
+        *settings,
+    )
+    digest = hashlib.sha256(repr(about).encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def cache_directory() -> Path:
     """The directory of these sources' compiled kernels; ``NUMBA_CACHE_DIR`` goes before the user's own."""
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    base = Path(chosen) if chosen else user_cache_directory() / "arwkv" / "numba"
+    chosen = os.environ.get(DIRECTORY_VARIABLE)
+    base = Path(chosen) if chosen else user_cache_directory() / "arwkv" / "kernels"
     return base / _fingerprint()
 
 
-def _unusable(directory: Path) -> str | None:
-    """None if files can be made there, otherwise why not."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            return None
-    except OSError as error:
-        return str(error)
+def _compile(module: str, function: str) -> tuple[str, bytes]:
+    """Name and object code of a kernel."""
+    import numba
+
+    source = getattr(importlib.import_module(module, __package__), function)
+    compiled = numba.cfunc(numba.types.void(numba.types.int64))(source)
+    return compiled.native_name, object_code.emit(compiled.inspect_llvm())
 
 
-@contextmanager
-def _numba_caching_in(directory: Path) -> Iterator[None]:
-    config: Any = numba.config  # its entries come from the environment
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(directory)
+def _keep(path: Path, symbol: str, code: bytes) -> None:
+    """Write a file that is there whole or not at all, whoever writes beside us."""
+    content = symbol.encode() + b"\n" + code
+    path.parent.mkdir(parents=True, exist_ok=True)
+    filling = path.with_name(f".{secrets.token_hex(8)}")
     try:
-        yield
+        filling.write_bytes(hashlib.sha256(content).digest() + content)
+        filling.replace(path)
     finally:
-        config.CACHE_DIR = before
+        filling.unlink(missing_ok=True)
 
 
-def _compile_and_keep(function: Callable[[int], None], signature: Any, directory: Path) -> Any:
-    with _numba_caching_in(directory):
-        try:
-            return numba.cfunc(signature, cache=True)(function)
-        except (
-            Exception
-        ):  # a damaged file raises whatever unpickling raises; an error of the compiler comes again
-            shutil.rmtree(directory, ignore_errors=True)
-            return numba.cfunc(signature, cache=True)(function)
+def _kept(path: Path) -> tuple[str, bytes] | None:
+    """What `_keep` wrote; None where there is no such file, or a damaged one, which LLVM would not survive."""
+    try:
+        whole = path.read_bytes()
+    except OSError:
+        return None
+    digest, content = whole[:32], whole[32:]
+    if hashlib.sha256(content).digest() != digest:
+        return None
+    symbol, _, code = content.partition(b"\n")
+    return symbol.decode(), code
 
 
-def _compile(function: Callable[[int], None], signature: Any) -> Any:
+def _find(module: str, function: str) -> tuple[str, bytes]:
     directory = cache_directory()
-    reason = _unusable(directory)
-    if reason is None:
+    path = directory / f"{module.lstrip('.')}.{function}"
+    found = _kept(path)
+    if found is None:
+        found = _compile(module, function)
         try:
-            return _compile_and_keep(function, signature, directory)
-        except (OSError, RuntimeError) as error:  # a full disk, or no place that numba accepts
-            reason = str(error)
-    warnings.warn(
-        f"compiled kernels can't be kept in {directory} ({reason}): every start compiles them again, which takes "
-        "seconds; let NUMBA_CACHE_DIR name a directory that can be written",
-        RuntimeWarning,
-        stacklevel=3,
-    )
-    return numba.cfunc(signature)(function)
+            _keep(path, *found)
+        except OSError as error:
+            warnings.warn(
+                f"compiled kernels can't be kept in {directory} ({error}): every start compiles them again, which "
+                f"takes seconds; let {DIRECTORY_VARIABLE} name a directory that can be written",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+    return found
 
 
-def kernel(function: Callable[[int], None], signature: Any) -> Kernel:
-    """The compiled form of ``function(parameters)``; it releases the GIL and takes the parameter block's address.
+def kernel(module: str, function: str) -> Kernel:
+    """A compiled kernel, which takes the address of its parameter block and releases the GIL.
 
     Compiled, or loaded from the cache, at the first call, in one thread at a time.
+
+    Parameters
+    ----------
+    module : str
+        As for `importlib.import_module`, relative to this package. Imported only if it has to be compiled.
+    function : str
+        The kernel's name there: a Python function of one int64, which returns nothing and raises nothing.
     """
-    name = function.__qualname__
+    name = module, function
     if name not in _kernels:
         with _lock:
             if name not in _kernels:
-                compiled = _compile(function, signature)
-                call = ctypes.CFUNCTYPE(None, ctypes.c_int64)(compiled.address)
-                call.compiled = compiled  # type: ignore[attr-defined]  # the code lives as long as the function does
-                _kernels[name] = call
+                symbol, code = _find(module, function)
+                _kernels[name] = object_code.load(code, symbol)
     return _kernels[name]

@@ -4,12 +4,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import numba_backward, numba_forward, numba_one_way
-from .numba_cache import Kernel, kernel
-from .numba_rows import BFLOAT16, FLOAT32, TENSOR_WORDS
-from .numba_vector import BLOCKS, VALUES, N
+from . import backward_layout, forward_layout, one_way_layout
+from .layout import BFLOAT16, FLOAT32, TENSOR_WORDS
+from .numba_cache import kernel
+from .object_code import Kernel
 from .reference import Gradients
 from .threads import run_on_threads
+from .vector_width import BLOCKS, VALUES, N
+
+# Where the kernels stand: modules that are imported only to compile them.
+FORWARD = ".numba_forward", "forward_tasks"
+ONE_WAY = ".numba_one_way", "one_way_tasks"
+BACKWARD = ".numba_backward", "backward_tasks"
 
 KINDS = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16}
 
@@ -41,12 +47,12 @@ def parts_for(tasks: int, most: int, threads: int) -> int:
 
 def prepare() -> None:
     """Compile the forward kernel, or load it from the cache: raises what the compiler raises."""
-    kernel(numba_forward.forward_tasks, numba_forward.SIGNATURE)
+    kernel(*FORWARD)
 
 
 def forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
     """y ``(B, T, H, N)`` in the dtype of v; see `arwkv_kernels.bi_wkv7`."""
-    compiled = kernel(numba_forward.forward_tasks, numba_forward.SIGNATURE)
+    compiled = kernel(*FORWARD)
     inputs = [_readable(x) for x in (r, w, k, v, a, b)]
     y = torch.empty(v.shape, dtype=_kept_dtype(v))
     fill_forward(compiled, inputs, gate.float().contiguous(), y)
@@ -60,23 +66,23 @@ def fill_forward(compiled: Kernel, inputs: list[Tensor], gate: Tensor, y: Tensor
     threads = torch.get_num_threads()
     parts = parts_for(2 * chains, BLOCKS, threads)
     tasks = 2 * chains * parts
-    states = torch.empty(2 * chains * numba_forward.STATE_FLOATS)
-    meeting = torch.empty(chains * tokens * numba_forward.MEETING_ROW)
-    scratch = torch.empty(min(threads, tasks) * numba_forward.SCRATCH_FLOATS)
-    p = np.zeros(numba_forward.WORDS, np.int64)
-    p[numba_forward.TASKS] = tasks
-    p[numba_forward.SCRATCH] = scratch.data_ptr()
-    p[numba_forward.TOKENS] = tokens
-    p[numba_forward.HEADS] = heads
-    p[numba_forward.PARTS] = parts
-    p[numba_forward.STATES] = states.data_ptr()
-    p[numba_forward.MEETING] = meeting.data_ptr()
-    p[numba_forward.GATE] = gate.data_ptr()
-    for word, x in zip(numba_forward.TENSORS, (*inputs, y), strict=True):
+    states = torch.empty(2 * chains * forward_layout.STATE_FLOATS)
+    meeting = torch.empty(chains * tokens * forward_layout.MEETING_ROW)
+    scratch = torch.empty(min(threads, tasks) * forward_layout.SCRATCH_FLOATS)
+    p = np.zeros(forward_layout.WORDS, np.int64)
+    p[forward_layout.TASKS] = tasks
+    p[forward_layout.SCRATCH] = scratch.data_ptr()
+    p[forward_layout.TOKENS] = tokens
+    p[forward_layout.HEADS] = heads
+    p[forward_layout.PARTS] = parts
+    p[forward_layout.STATES] = states.data_ptr()
+    p[forward_layout.MEETING] = meeting.data_ptr()
+    p[forward_layout.GATE] = gate.data_ptr()
+    for word, x in zip(forward_layout.TENSORS, (*inputs, y), strict=True):
         _describe(p, word, x)
     for phase in range(2):
-        p[numba_forward.NEXT_TASK] = p[numba_forward.NEXT_SCRATCH] = 0
-        p[numba_forward.PHASE] = phase
+        p[forward_layout.NEXT_TASK] = p[forward_layout.NEXT_SCRATCH] = 0
+        p[forward_layout.PHASE] = phase
         run_on_threads(compiled, p.ctypes.data, threads)
 
 
@@ -84,27 +90,27 @@ def sweep(
     r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, state: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor]:
     """y ``(B, T, H, N)`` in the dtype of v, state ``(B, H, N, N)``; see `arwkv_kernels.wkv7_sweep`."""
-    compiled = kernel(numba_one_way.one_way_tasks, numba_one_way.SIGNATURE)
+    compiled = kernel(*ONE_WAY)
     inputs = [_readable(x) for x in (r, w, k, v, a, b)]
     y = torch.empty(v.shape, dtype=_kept_dtype(v))
     batch, tokens, heads, _ = v.shape
     chains = batch * heads
     threads = torch.get_num_threads()
     parts = parts_for(chains, BLOCKS, threads)
-    states = torch.zeros(chains, numba_forward.STATE_FLOATS)
+    states = torch.zeros(chains, forward_layout.STATE_FLOATS)
     # from rows of values to blocks of them: [value, key] -> [block, key, value]
     blocks = states[:, : N * N].view(chains, BLOCKS, N, VALUES)
     blocks.copy_(state.reshape(chains, BLOCKS, VALUES, N).transpose(2, 3))
-    scratch = torch.empty(min(threads, chains * parts) * numba_forward.SCRATCH_FLOATS)
-    p = np.zeros(numba_one_way.WORDS, np.int64)
-    p[numba_forward.TASKS] = chains * parts
-    p[numba_forward.SCRATCH] = scratch.data_ptr()
-    p[numba_forward.TOKENS] = tokens
-    p[numba_forward.HEADS] = heads
-    p[numba_forward.PARTS] = parts
-    p[numba_forward.STATES] = states.data_ptr()
-    p[numba_one_way.REVERSE] = int(reverse)
-    for word, x in zip(numba_forward.TENSORS, (*inputs, y), strict=True):
+    scratch = torch.empty(min(threads, chains * parts) * forward_layout.SCRATCH_FLOATS)
+    p = np.zeros(one_way_layout.WORDS, np.int64)
+    p[forward_layout.TASKS] = chains * parts
+    p[forward_layout.SCRATCH] = scratch.data_ptr()
+    p[forward_layout.TOKENS] = tokens
+    p[forward_layout.HEADS] = heads
+    p[forward_layout.PARTS] = parts
+    p[forward_layout.STATES] = states.data_ptr()
+    p[one_way_layout.REVERSE] = int(reverse)
+    for word, x in zip(forward_layout.TENSORS, (*inputs, y), strict=True):
         _describe(p, word, x)
     run_on_threads(compiled, p.ctypes.data, threads)
     return y.to(v.dtype), blocks.transpose(2, 3).reshape(batch, heads, N, N)
@@ -114,7 +120,7 @@ def backward(
     dy: Tensor, r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor
 ) -> Gradients:
     """The seven gradients, each in the dtype of its tensor."""
-    compiled = kernel(numba_backward.backward_tasks, numba_backward.SIGNATURE)
+    compiled = kernel(*BACKWARD)
     tensors = (r, w, k, v, a, b)
     inputs = [_readable(x) for x in (dy, *tensors)]
     batch, _, heads, _ = r.shape
@@ -147,18 +153,18 @@ def fill_backward(
     """Run the backward kernel on ``dy, r, w, k, v, a, b`` into the six gradients and dgate."""
     batch, tokens, heads, _ = inputs[0].shape
     tasks = batch * heads * parts
-    floats = numba_backward.scratch_floats(tokens)
+    floats = backward_layout.scratch_floats(tokens)
     scratch = torch.empty(min(threads, tasks) * floats)
-    p = np.zeros(numba_backward.WORDS, np.int64)
-    p[numba_backward.TASKS] = tasks
-    p[numba_backward.SCRATCH] = scratch.data_ptr()
-    p[numba_backward.SCRATCH_BYTES] = 4 * floats
-    p[numba_backward.BATCH] = batch
-    p[numba_backward.TOKENS] = tokens
-    p[numba_backward.HEADS] = heads
-    p[numba_backward.PARTS] = parts
-    p[numba_backward.GATE] = gate.data_ptr()
-    p[numba_backward.DGATE] = dgate.data_ptr()
-    for word, x in zip(numba_backward.TENSORS, (*inputs, *gradients), strict=True):
+    p = np.zeros(backward_layout.WORDS, np.int64)
+    p[backward_layout.TASKS] = tasks
+    p[backward_layout.SCRATCH] = scratch.data_ptr()
+    p[backward_layout.SCRATCH_BYTES] = 4 * floats
+    p[backward_layout.BATCH] = batch
+    p[backward_layout.TOKENS] = tokens
+    p[backward_layout.HEADS] = heads
+    p[backward_layout.PARTS] = parts
+    p[backward_layout.GATE] = gate.data_ptr()
+    p[backward_layout.DGATE] = dgate.data_ptr()
+    for word, x in zip(backward_layout.TENSORS, (*inputs, *gradients), strict=True):
         _describe(p, word, x)
     run_on_threads(compiled, p.ctypes.data, threads)

@@ -6,7 +6,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .numba_vector import VALUES, constant, f32, fused, i32, pointer
+from .numba_vector import constant, f32, fused, i32, pointer
+from .vector_width import VALUES
 
 LARGEST = 87.0  # e**87 and e**-87 are normal float32
 

@@ -8,57 +8,46 @@ output and the decays in a buffer; in the second each finds there what the other
 a direction is a task of its own, without a lock, y is written once, and no decay is computed twice.
 """
 
-from numba import njit, types
+from numba import njit
 
+from .forward_layout import (
+    DECAY,
+    GATE,
+    HEADS,
+    MEETING,
+    MEETING_ROW,
+    NEXT_SCRATCH,
+    NEXT_TASK,
+    PARTS,
+    PHASE,
+    ROW,
+    SCRATCH,
+    SCRATCH_FLOATS,
+    STATE_FLOATS,
+    STATES,
+    TASKS,
+    TENSOR_A,
+    TENSOR_B,
+    TENSOR_K,
+    TENSOR_R,
+    TENSOR_V,
+    TENSOR_W,
+    TENSOR_Y,
+    TOKENS,
+    A,
+    B,
+    D,
+    K,
+    R,
+    V,
+    Y,
+)
+from .layout import CHUNK
 from .numba_decay import decay
-from .numba_rows import (
-    CHUNK,
-    INLINE,
-    PART,
-    TENSOR_WORDS,
-    clear,
-    copy,
-    fetch,
-    fetch_row,
-    kind_of,
-    place,
-    take_row,
-    token_of,
-    write,
-)
-from .numba_vector import (
-    BLOCKS,
-    VALUES,
-    N,
-    broadcast,
-    load,
-    load_scalar,
-    multiply,
-    multiply_add,
-    splat,
-    store,
-    zero,
-)
+from .numba_rows import INLINE, PART, clear, copy, fetch, fetch_row, kind_of, place, take_row, token_of, write
+from .numba_vector import broadcast, load, load_scalar, multiply, multiply_add, splat, store, zero
 from .numba_words import take, word
-
-# Words of the parameter block.
-NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, PHASE, TOKENS, HEADS, PARTS, STATES, MEETING, GATE = range(11)
-TENSORS = range(11, 11 + 7 * TENSOR_WORDS, TENSOR_WORDS)
-TENSOR_R, TENSOR_W, TENSOR_K, TENSOR_V, TENSOR_A, TENSOR_B, TENSOR_Y = TENSORS
-WORDS = TENSORS.stop
-
-# Offsets in the row of a token, in floats.
-R, D, K, B, A, V = range(0, 6 * N, N)
-ROW = 6 * N
-
-# Offsets in the row of a token in the buffer between the directions.
-Y, DECAY = 0, N
-MEETING_ROW = 2 * N
-
-STATE_FLOATS = N * N + N  # S in blocks [block, key, value], and S a for the coming token
-SCRATCH_FLOATS = (CHUNK + 1) * ROW + CHUNK * N  # rows, of which the last holds only a; outputs
-
-SIGNATURE = types.void(types.int64)
+from .vector_width import BLOCKS, VALUES, N
 
 
 @njit(**INLINE)

@@ -6,8 +6,7 @@ kernel does from end to end: every decay is computed here, and nothing is left f
 
 from numba import njit
 
-from . import numba_forward
-from .numba_forward import (
+from .forward_layout import (
     HEADS,
     NEXT_SCRATCH,
     NEXT_TASK,
@@ -23,19 +22,14 @@ from .numba_forward import (
     TOKENS,
     A,
     V,
-    fetch_token,
-    gather,
-    sweep,
 )
-from .numba_rows import CHUNK, INLINE, PART, kind_of, place, take_row, token_of, write
-from .numba_vector import BLOCKS, VALUES, N, broadcast, load, multiply_add, store, zero
+from .layout import CHUNK
+from .numba_forward import fetch_token, gather, sweep
+from .numba_rows import INLINE, PART, kind_of, place, take_row, token_of, write
+from .numba_vector import broadcast, load, multiply_add, store, zero
 from .numba_words import take, word
-
-# Words of the parameter block: those of the forward, of which PHASE stays 0 and MEETING and GATE are not read.
-REVERSE = numba_forward.WORDS  # 1: from the last token to the first
-WORDS = REVERSE + 1
-
-SIGNATURE = numba_forward.SIGNATURE
+from .one_way_layout import REVERSE
+from .vector_width import BLOCKS, VALUES, N
 
 
 @njit(**PART)

@@ -2,15 +2,11 @@
 
 from numba import njit
 
+from .layout import BFLOAT16
 from .numba_bfloat16 import load_bfloat16, store_bfloat16
-from .numba_vector import VALUES, N, load, store, zero
+from .numba_vector import load, store, zero
 from .numba_words import prefetch, word
-
-CHUNK = 16  # tokens that are gathered, and in the backward computed again, at a time
-FLOAT32, BFLOAT16 = 0, 1  # kinds of tensors
-
-# A tensor is described by five words of the parameter block: address, strides of batch, token, head in bytes, kind.
-TENSOR_WORDS = 5
+from .vector_width import VALUES, N
 
 PART = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 INLINE = PART | {"forceinline": True}

@@ -6,7 +6,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .numba_vector import VALUES, f32, half, i32, pointer, vector
+from .numba_vector import f32, half, i32, pointer, vector
+from .vector_width import VALUES
 
 
 def _picked(builder: Any, x: Any, y: Any, lanes: list[int]) -> Any:

@@ -6,12 +6,10 @@ are addresses, `row` and `former` those of the rows of a token and of the one be
 
 from numba import njit
 
+from .backward_layout import BLOCK_FLOATS, GR, ROW, A, B, D, K
 from .numba_rows import INLINE, PART
 from .numba_sums import add_eight_sums, add_two_sums
 from .numba_vector import (
-    HALF,
-    VALUES,
-    N,
     broadcast,
     load,
     load_half,
@@ -22,12 +20,7 @@ from .numba_vector import (
     zero,
     zero_half,
 )
-
-BLOCK_FLOATS = N * VALUES
-
-# Offsets in the row of a token, in floats. GR is r times the direction's share of the gate, E the derivative of d by w.
-D, K, B, A, GR, R, E, V, DY = range(0, 9 * N, N)
-ROW = 9 * N
+from .vector_width import HALF, VALUES, N
 
 
 @njit(**PART)

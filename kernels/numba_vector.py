@@ -6,44 +6,14 @@ is wider than the machine's registers, so one text serves every CPU. Addresses a
 bounds-checked.
 """
 
-import os
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
 
-N = 64  # channels a head
-LANES_VARIABLE = "ARWKV_VECTOR_LANES"  # for tests and measurements
-
-
-def _host_features() -> set[str]:
-    """Features of the CPU that numba compiles for, such as ``avx2`` (numba's own settings may lower them)."""
-    _, _, features = cpu_target.target_context.codegen().magic_tuple()
-    return {name[1:] for name in str(features).split(",") if name.startswith("+")}
-
-
-def _values() -> int:
-    """Widest block whose accumulators and state fit into the vector registers: two registers a vector on x86."""
-    if forced := os.environ.get(LANES_VARIABLE):
-        if forced not in ("8", "16", "32"):
-            raise ValueError(
-                f"{LANES_VARIABLE}: expected 8, 16 or 32, found {forced!r}; unset it to go by the CPU"
-            )
-        return int(forced)
-    features = _host_features()
-    if "avx512f" in features:
-        return 32
-    if "avx2" in features or "neon" in features:
-        return 16
-    return 8
-
-
-VALUES = _values()  # float32 in a vector
-BLOCKS = N // VALUES
-HALF = VALUES // 2  # float32 in a half vector: one register on x86
+from .vector_width import HALF, VALUES
 
 f32, i16, i32, i64 = ir.FloatType(), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 

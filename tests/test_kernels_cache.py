@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,42 +50,66 @@ def finish(process: "subprocess.Popen[str]") -> tuple[str, str]:
 
 
 def files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*.nb[ic]") if path.is_file()]
+    return [path for path in folder.rglob("small_kernel.*") if path.is_file()]
 
 
 def test_the_second_process_does_not_compile(tmp_path: Path) -> None:
-    assert finish(start(tmp_path)) == ("hits 0", "")
-    assert len(files(tmp_path)) == 2
-    assert finish(start(tmp_path)) == ("hits 1", "")
+    assert finish(start(tmp_path)) == ("compiled", "")
+    assert len(files(tmp_path)) == 1
+    assert finish(start(tmp_path)) == ("loaded", "")
 
 
 def test_two_processes_may_compile_at_once(tmp_path: Path) -> None:
     both = [start(tmp_path), start(tmp_path)]
     assert [finish(process)[1] for process in both] == ["", ""]
-    assert finish(start(tmp_path)) == ("hits 1", "")
+    assert finish(start(tmp_path)) == ("loaded", "")
 
 
-def test_a_damaged_cache_is_made_again(tmp_path: Path) -> None:
+def cut_short(content: bytes) -> bytes:
+    return content[:20]
+
+
+def with_another_byte(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut_short, with_another_byte, lambda content: b""])
+def test_a_damaged_cache_is_made_again(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
     finish(start(tmp_path))
-    for path in files(tmp_path):
-        path.write_bytes(path.read_bytes()[:20])
-    assert finish(start(tmp_path)) == ("hits 0", "")
-    assert finish(start(tmp_path)) == ("hits 1", "")
+    (path,) = files(tmp_path)
+    path.write_bytes(damage(path.read_bytes()))
+    assert finish(start(tmp_path)) == ("compiled", "")
+    assert finish(start(tmp_path)) == ("loaded", "")
 
 
 def test_without_a_place_for_it_there_is_a_warning_and_a_result(tmp_path: Path) -> None:
     occupied = tmp_path / "file"
     occupied.write_text("not a folder")  # permission bits would not stop an administrator
     output, errors = finish(start(occupied))
-    assert output == "hits 0"
+    assert output == "compiled"
     assert "NUMBA_CACHE_DIR" in errors
     assert str(occupied) in errors
 
 
 def test_the_users_own_choice_of_directory_holds(tmp_path: Path) -> None:
     finish(start(tmp_path / "home", NUMBA_CACHE_DIR=str(tmp_path / "chosen")))
-    assert len(files(tmp_path / "chosen")) == 2
+    assert len(files(tmp_path / "chosen")) == 1
     assert files(tmp_path / "home") == []
+
+
+def test_another_cpu_or_other_settings_have_a_cache_of_their_own(tmp_path: Path) -> None:
+    finish(start(tmp_path))
+    assert finish(start(tmp_path, NUMBA_CPU_NAME="generic")) == ("compiled", "")
+    assert finish(start(tmp_path, NUMBA_CPU_FEATURES="")) == ("compiled", "")
+    assert finish(start(tmp_path, NUMBA_OPT="1")) == ("compiled", "")
+    assert len(files(tmp_path)) == 4
+    assert finish(start(tmp_path)) == ("loaded", "")
+
+
+def test_nothing_but_the_result_is_left_in_the_cache(tmp_path: Path) -> None:
+    finish(start(tmp_path))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == files(tmp_path)
 
 
 def test_nothing_is_written_beside_the_sources(tmp_path: Path) -> None:
@@ -92,11 +117,11 @@ def test_nothing_is_written_beside_the_sources(tmp_path: Path) -> None:
     shutil.copytree(INSTALLED, package, ignore=shutil.ignore_patterns("__pycache__"))
     package.chmod(0o555)
     try:
-        assert finish(start(cache, package, PYTHONDONTWRITEBYTECODE="1")) == ("hits 0", "")
+        assert finish(start(cache, package, PYTHONDONTWRITEBYTECODE="1")) == ("compiled", "")
         assert files(package) == []
-        assert finish(start(cache, package, PYTHONDONTWRITEBYTECODE="1")) == ("hits 1", "")
+        assert finish(start(cache, package, PYTHONDONTWRITEBYTECODE="1")) == ("loaded", "")
     finally:
         package.chmod(0o755)
     # other sources, other cache: an upgrade never meets the code of the version before it
     (package / "numba_more.py").write_text("")
-    assert finish(start(cache, package)) == ("hits 0", "")
+    assert finish(start(cache, package)) == ("compiled", "")

@@ -14,7 +14,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import kernel_cases as cases
 import torch
-from arwkv_kernels import numba_cpu, numba_vector
+from arwkv_kernels import numba_cpu, vector_width
 
 for dtype in (torch.float32, torch.bfloat16):
     for threads in (1, 16):  # whole heads, and heads cut into as many parts as can be
@@ -25,7 +25,7 @@ for dtype in (torch.float32, torch.bfloat16):
         y, gradients = cases.expected(*shape, "trained", dtype)
         for name, x, z in zip(("y", *cases.NAMES), found, (y, *gradients), strict=True):
             cases.assert_close(f"{name}, {dtype}, {threads} threads", x, z, cases.TOLERANCE[dtype])
-print(numba_vector.VALUES)
+print(vector_width.VALUES)
 """
 
 
