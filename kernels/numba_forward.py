@@ -81,8 +81,8 @@ def fetch_token(p, n, t, h, met):
 
 
 @njit(**PART)
-def sweep(S, row, v, s, out):
-    """One token of one block of values: update S and s, leave S r in out."""
+def sweep(S, row, a, v, s, out):
+    """One token of one block of values: update S and s, leave S r in out; `a` is that of the coming token."""
     value = load(v, 0)
     now = load(s, 0)
     y = zero()
@@ -92,7 +92,7 @@ def sweep(S, row, v, s, out):
         x = multiply_add(now, broadcast(row, B + j), x)
         store(S, j * VALUES, x)
         y = multiply_add(x, broadcast(row, R + j), y)
-        coming = multiply_add(x, broadcast(row, ROW + A + j), coming)
+        coming = multiply_add(x, broadcast(a, j), coming)
     store(s, 0, coming)
     store(out, 0, y)
 
@@ -133,7 +133,7 @@ def run_task(p, scratch, task):
                 if block == first_block:
                     t = token_of(min(start + CHUNK + i, tokens - 1), direction, tokens)
                     fetch_token(p, n, t, h, meeting + 4 * t * MEETING_ROW)
-                sweep(S, row, row + 4 * (V + v), s, outputs + 4 * (i * N + v))
+                sweep(S, row, row + 4 * (ROW + A), row + 4 * (V + v), s, outputs + 4 * (i * N + v))
         for i in range(length):
             t = token_of(start + i, direction, tokens)
             met = meeting + 4 * t * MEETING_ROW

@@ -71,7 +71,7 @@ def run_task(p, scratch, task):
                 row = scratch + 4 * i * ROW
                 if block == first_block:
                     fetch_token(p, n, token_of(min(start + CHUNK + i, tokens - 1), direction, tokens), h, 0)
-                sweep(S, row, row + 4 * (V + v), s, outputs + 4 * (i * N + v))
+                sweep(S, row, row + 4 * (ROW + A), row + 4 * (V + v), s, outputs + 4 * (i * N + v))
         for i in range(length):
             y = place(p, TENSOR_Y, n, token_of(start + i, direction, tokens), h)
             for j in range(low, high, VALUES):
