@@ -22,6 +22,7 @@ from arwkv_cli.run_options import (
     Output,
     OutputDir,
     Overwrite,
+    Precision,
     Quiet,
 )
 from arwkv_core.constants import DEFAULT_MODEL
@@ -71,6 +72,7 @@ def embed(
     ] = Dtype.FLOAT32,
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
+    precision: Precision = "auto",
     channel: Channel = None,
     hop: Hop = None,
     context: Context = None,
@@ -131,6 +133,7 @@ def embed(
                 level=level.value,
                 model=model,
                 device=device,
+                precision=precision,
                 channel=channel,
                 hop=hop,
                 context=context,

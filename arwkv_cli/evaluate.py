@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from arwkv_cli.run_options import Precision
+
 
 class Split(str, Enum):
     """Part of a corpus."""
@@ -39,6 +41,7 @@ def evaluate(
         typer.Option(help="A teacher's scores to compare with.  [default: teacher_frames.npz there, if any]"),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    precision: Precision = "auto",
     format: Annotated[Format, typer.Option(help="A table to read, or JSON.")] = Format.TABLE,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -48,7 +51,14 @@ def evaluate(
     from arwkv_core.evaluate import evaluate as run
 
     results = run(
-        model, manifest, split=split.value, labels=labels, teacher=teacher, device=device, progress=not quiet
+        model,
+        manifest,
+        split=split.value,
+        labels=labels,
+        teacher=teacher,
+        device=device,
+        precision=precision,
+        progress=not quiet,
     )
     if format is Format.JSON:
         document = {"schema_version": 1, "results": [result.to_dict() for result in results if result]}

@@ -18,6 +18,7 @@ from arwkv_cli.run_options import (
     Hop,
     Jobs,
     Model,
+    Precision,
     Quiet,
     RunOptions,
     Scores,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _HEARING = (
     *("on", "off", "median", "min_duration", "merge_gap", "roll_up", "groups"),
-    *("model", "device", "channel", "hop", "context", "jobs", "scores", "from_"),
+    *("model", "device", "precision", "channel", "hop", "context", "jobs", "scores", "from_"),
 )
 """Options that make events of recordings: of no use where the events are there already."""
 
@@ -126,6 +127,7 @@ def extract(
     start: Start = None,
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
+    precision: Precision = "auto",
     channel: Channel = None,
     hop: Hop = None,
     context: Context = None,
@@ -253,7 +255,9 @@ def _hear_and_cut(ctx: typer.Context, run: "ExtractRun", search: Any, start: str
         raise UsageError("-: expected files: a recording is heard, and then read once more to cut it")
     if start is not None and len(found.files) > 1:
         raise UsageError(f"--start: expected one recording, found {len(found.files)}")
-    hearing = {name: ctx.params[name] for name in ("model", "device", "channel", "hop", "context")}
+    hearing = {
+        name: ctx.params[name] for name in ("model", "device", "precision", "channel", "hop", "context")
+    }
     task = ExtractTask(
         TimelineTask(
             settings=search,

@@ -56,6 +56,14 @@ Model = Annotated[
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda, cuda:1 ...; auto takes a GPU that we have a fast kernel for.")
 ]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="[auto|fp32|bf16|int8]",
+        help="Of the matrix products: auto takes bf16 where the CPU has instructions for it, else fp32. int8 is faster "
+        "than fp32 on CPUs without bf16, and less exact.",
+    ),
+]
 Channel = Annotated[
     int | None, typer.Option(help="Hear this channel, counted from 0.  [default: the mean of all]")
 ]
@@ -223,7 +231,7 @@ class RunOptions:
         )
         options.check()
         if options.from_ is not None:
-            for name in ("channel", "hop", "context"):
+            for name in ("channel", "hop", "context", "precision"):
                 if given(ctx, name):
                     raise UsageError(
                         f"--{name} and --from: kept scores are as they were made; --scores makes them anew with "

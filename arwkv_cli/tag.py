@@ -21,6 +21,7 @@ from arwkv_cli.run_options import (
     Output,
     OutputDir,
     Overwrite,
+    Precision,
     Quiet,
     Scores,
 )
@@ -73,6 +74,7 @@ def tag(
     ] = None,
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
+    precision: Precision = "auto",
     channel: Channel = None,
     hop: Hop = None,
     context: Context = None,
@@ -107,6 +109,7 @@ def tag(
         return TagTask(
             model=model,
             device=device,
+            precision=precision,
             selection=Selection(top_k, threshold, pool.value, include, exclude),
             channel=channel,
             hop=hop,

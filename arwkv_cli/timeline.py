@@ -22,6 +22,7 @@ from arwkv_cli.run_options import (
     Output,
     OutputDir,
     Overwrite,
+    Precision,
     Quiet,
     Scores,
 )
@@ -81,6 +82,7 @@ def timeline(
     ] = TOP,
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
+    precision: Precision = "auto",
     channel: Channel = None,
     hop: Hop = None,
     context: Context = None,
@@ -132,6 +134,7 @@ def timeline(
             return TimelineTask(
                 model=model,
                 device=device,
+                precision=precision,
                 settings=settings,
                 channel=channel,
                 hop=hop,

@@ -12,6 +12,43 @@ LONGEST_SECONDS = 1e6
 """Eleven days: more is a slip of the pen."""
 
 
+LONG_CONTEXT_FRAMES = 2976
+LONG_HOP_FRAMES = 2480
+"""Windows of 29.76 s, of which 4.96 s lie over the next: what models that take any length hear by default. A step in
+the middle of that stretch is 2.48 s from either window's edge, as it is where windows of 9.92 s overlap by half; but
+only a fifth of the work is done twice, instead of all of it."""
+
+
+def windows_in_frames(
+    context: Context, hop: float | None, window: int, *, any_length: bool, model: str, long: bool
+) -> tuple[int | None, int | None]:
+    """Turn context and hop into the length of windows and the distance between them.
+
+    Parameters
+    ----------
+    context, window, any_length, model
+        See `context_in_frames`.
+    hop : float or None
+        See `hop_in_frames`.
+    long : bool
+        Whether windows may by default be longer than the model's own, where it takes any length.
+
+    Returns
+    -------
+    window, hop : int or None
+        In frames; both None where one window is the whole recording.
+
+    Raises
+    ------
+    UsageError
+        If one of them is out of range.
+    """
+    if long and any_length and context is None and hop is None:
+        return max(LONG_CONTEXT_FRAMES, window), max(LONG_HOP_FRAMES, window // 2)
+    frames = context_in_frames(context, window, any_length=any_length, model=model)
+    return frames, hop_in_frames(hop, frames)
+
+
 def context_in_frames(context: Context, window: int, *, any_length: bool, model: str) -> int | None:
     """Turn a context into the length of a window.
 

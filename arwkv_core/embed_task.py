@@ -44,7 +44,7 @@ class EmbedTask:
 
     Parameters
     ----------
-    level, model, device, channel, hop, context
+    level, model, device, precision, channel, hop, context
         See `embeddings.embed`.
     dtype : {"float32", "float16"}
         How the vectors are kept.
@@ -65,6 +65,7 @@ class EmbedTask:
     channel: int | None = None
     hop: float | None = None
     context: Context = None
+    precision: str = "auto"
     dtype: str = "float32"
     tree: OutputTree | None = None
     formats: tuple[str, ...] = ()
@@ -94,7 +95,7 @@ class EmbedTask:
             for place in (path, sidecar(path)) if name == "npy" else (path,):
                 check_output(place, overwrite=self.overwrite)
             _check_writable(path)
-        tagger = load(self.model or DEFAULT_MODEL, self.device)
+        tagger = load(self.model or DEFAULT_MODEL, self.device, self.precision)
 
         def stream_of(file: str, progress: Progress | None = None) -> EmbeddingStream:
             return EmbeddingStream(

@@ -88,6 +88,7 @@ def embed(
     level: str = "window",
     model: "str | Path | Tagger" = DEFAULT_MODEL,
     device: str = "auto",
+    precision: str = "auto",
     channel: int | None = None,
     hop: float | None = None,
     context: Context = None,
@@ -105,7 +106,7 @@ def embed(
         A vector for each window of the model (9.92 s, each half over the one before), for each 160 ms, or one in all.
     model : str, Path or Tagger
         See `load`; a loaded tagger is used as it is.
-    device : str
+    device, precision : str
         See `load`; not used with a loaded tagger.
     channel : int, optional
         The channel to hear; the mean of all by default.
@@ -133,7 +134,7 @@ def embed(
     """
     from .tagger import Tagger, load
 
-    tagger = model if isinstance(model, Tagger) else load(model, device)
+    tagger = model if isinstance(model, Tagger) else load(model, device, precision)
     return tagger.embeddings(path, level=level, channel=channel, hop=hop, context=context)
 
 
@@ -199,7 +200,7 @@ class EmbeddingStream:
         model = tables["model"]
         return {
             "level": self.level,
-            "model": {"name": model["name"], "weights_sha256": model["weights_sha256"]},
+            "model": {key: model[key] for key in ("name", "weights_sha256", "precision")},
             "front_end": {**tables["front_end"], "channel": steps.channel},
             "windows": {
                 "frames": steps.window_frames,

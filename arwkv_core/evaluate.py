@@ -144,6 +144,7 @@ def evaluate(
     labels: str | Path | None = None,
     teacher: str | Path | None = None,
     device: str = "auto",
+    precision: str = "auto",
     progress: bool = True,
 ) -> tuple[Evaluation, Evaluation | None]:
     """Tag every clip of a split and compare.
@@ -158,7 +159,8 @@ def evaluate(
     split : {"train", "valid", "test"}
     labels, teacher : str or Path, optional
         ``labels.csv`` and ``teacher_frames.npz`` beside the manifest by default.
-    device : str
+    device, precision : str
+        As for `arwkv_core.load`.
     progress : bool
         Show a bar on stderr.
 
@@ -176,7 +178,7 @@ def evaluate(
         teacher = folder / "teacher_frames.npz"
     corpus = Corpus.read(manifest, labels or folder / "labels.csv", teacher)
     indices = corpus.split(split)
-    tagger = load(model, device=device)
+    tagger = load(model, device, precision)
     columns = {mid: column for column, mid in enumerate(tagger.labels.mids)}
     source = [columns.get(mid, -1) for mid in corpus.labels.mids]
     scores = np.zeros((len(indices), len(source)), np.float32)

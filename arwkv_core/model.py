@@ -260,6 +260,15 @@ class ARWKV(nn.Module):
         ValueError
             If the shape is not that, or the length is not one that the position table allows.
         """
+        self.check_input(fbank)
+        grid = self.emb(fbank).permute(0, 2, 3, 1)  # (B, steps, bands, C)
+        B, steps, bands, C = grid.shape
+        # frequency: (1, 8, C) for every step; absolute: (1, steps * 8, C)
+        table = self.pos_embed.view(1, -1, bands, C)
+        return (grid + table).reshape(B, steps * bands, C)
+
+    def check_input(self, fbank: Tensor) -> None:
+        """Refuse log-mels of a shape or length that the network does not take; see `patches`."""
         if fbank.ndim != 4 or fbank.shape[1] != 1 or fbank.shape[3] != N_MELS:
             raise ValueError(f"fbank: expected (B, 1, frames, {N_MELS}), found {tuple(fbank.shape)}")
         frames = fbank.shape[2]
@@ -270,11 +279,6 @@ class ARWKV(nn.Module):
             )
         if frames < FRAMES_PER_STEP or frames % FRAMES_PER_STEP:
             raise ValueError(f"fbank: expected a multiple of {FRAMES_PER_STEP} frames, found {frames}")
-        grid = self.emb(fbank).permute(0, 2, 3, 1)  # (B, steps, bands, C)
-        B, steps, bands, C = grid.shape
-        # frequency: (1, 8, C) for every step; absolute: (1, steps * 8, C)
-        table = self.pos_embed.view(1, -1, bands, C)
-        return (grid + table).reshape(B, steps * bands, C)
 
     def tokens(self, fbank: Tensor) -> Tensor:
         """Run all blocks.

@@ -12,9 +12,11 @@ from torch import Tensor
 from .constants import FRAMES_PER_STEP, MODEL_FRAMES, N_MELS, SAMPLE_RATE
 from .errors import FeatureError
 from .full_context import FullContext
+from .inference import Inference
 from .labels import LabelSet
 from .model import ARWKV
 from .model_config import FRONT_END, ModelConfig
+from .precision import AUTO, choose_precision
 from .windows import count_steps
 
 Floats = NDArray[np.float32]
@@ -40,14 +42,23 @@ class ModelScorer:
         One class per row of the model's head.
     folder : Path, optional
         The model's folder, where it may say how its events are found.
+    precision : {"auto", "fp32", "bf16", "int8"}
+        Of matrix products; see `precision.choose_precision`.
     """
 
     sample_rate = SAMPLE_RATE
 
     def __init__(
-        self, model: ARWKV, config: ModelConfig, labels: LabelSet, folder: Path | None = None
+        self,
+        model: ARWKV,
+        config: ModelConfig,
+        labels: LabelSet,
+        folder: Path | None = None,
+        precision: str = AUTO,
     ) -> None:
         self.model = model.eval().float()
+        self.precision, _ = choose_precision(self.device, precision)
+        self._network = Inference(self.model, self.precision)
         self.config = config
         self.labels = labels
         self.folder = folder
@@ -78,6 +89,7 @@ class ModelScorer:
                 "weights_sha256": config.weights_sha256,
                 "score_function": config.score_function,
                 "active_threshold": config.active_threshold,
+                "precision": self.precision,
             },
             "front_end": {
                 "kind": FRONT_END,
@@ -162,7 +174,7 @@ class ModelScorer:
             if long:
                 parts = [_array(finish(x)) for x in self._stream(torch.split(batch, LONGEST_AT_ONCE, 1))]
                 return np.concatenate(parts, axis=1)
-            found = finish(self.model.step_embeddings(self._normalised(self._padded(batch))))
+            found = finish(self._network.step_embeddings(self._normalised(self._padded(batch))))
             return _array(found[:, : count_steps(frames)])  # surplus steps heard padding only
 
     def _stream(

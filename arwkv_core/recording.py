@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .audio import open_audio
 from .constants import FRAMES_PER_STEP, HOP_SECONDS, WINDOW_SECONDS
-from .context import Context, context_in_frames, hop_in_frames, says_out_of_memory
+from .context import Context, says_out_of_memory, windows_in_frames
 from .errors import CheckpointError, ContextError
 from .features import log_mel_blocks
 from .labels import LabelSet
@@ -78,6 +78,9 @@ class StepStream:
     coverage: Coverage
     warnings: list[str]
 
+    long_windows = False
+    """Whether windows are by default longer than the model's own, where it takes any length."""
+
     def __init__(
         self,
         scorer: Scorer,
@@ -91,12 +94,14 @@ class StepStream:
     ) -> None:
         self.scorer, self.source, self.channel, self.progress = scorer, source, channel, progress
         self.first_step = first_step
-        self.window_frames: int | None = scorer.window_frames
-        if context is not None:
-            self.window_frames = context_in_frames(
-                context, scorer.window_frames, any_length=scorer.any_length, model=scorer.name
-            )
-        self.hop_frames = hop_in_frames(hop, self.window_frames)
+        self.window_frames, self.hop_frames = windows_in_frames(
+            context,
+            hop,
+            scorer.window_frames,
+            any_length=scorer.any_length,
+            model=scorer.name,
+            long=self.long_windows,
+        )
         self.warnings = []
         self._frames = 0
 
@@ -250,6 +255,8 @@ class StepStream:
 
 class ScoreStream(StepStream):
     """The step scores of a recording: a row has a column for each class."""
+
+    long_windows = True
 
     @property
     def labels(self) -> LabelSet:

@@ -19,7 +19,7 @@ class TagTask:
 
     Parameters
     ----------
-    model, device : str
+    model, device, precision : str
         See `tagger.load`; not used where scores are only read.
     selection : Selection
     channel, hop, context, active_threshold
@@ -34,6 +34,7 @@ class TagTask:
     channel: int | None = None
     hop: float | None = None
     context: Context = None
+    precision: str = "auto"
     active_threshold: float | None = None
     kept: KeptScores | None = None
 
@@ -46,7 +47,7 @@ class TagTask:
         from .tagger import load
         from .tagging import tag_of
 
-        tagger = load(self.model, self.device)
+        tagger = load(self.model, self.device, self.precision)
         threshold = self._threshold(tagger.config.active_threshold)
         check_fraction("active_threshold", threshold)
         self.selection.classes(tagger.labels)

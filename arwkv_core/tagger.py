@@ -27,7 +27,7 @@ logger = logging.getLogger("arwkv.tagger")
 Floats = NDArray[np.float32]
 
 
-def load(name_or_path: str | Path = DEFAULT_MODEL, device: str = AUTO) -> "Tagger":
+def load(name_or_path: str | Path = DEFAULT_MODEL, device: str = AUTO, precision: str = AUTO) -> "Tagger":
     """Load a model.
 
     Parameters
@@ -36,6 +36,8 @@ def load(name_or_path: str | Path = DEFAULT_MODEL, device: str = AUTO) -> "Tagge
         A name that ``arwkv models list`` shows, a model folder, or a published weight file.
     device : str
         ``auto``, ``cpu``, ``cuda`` …; auto takes CUDA where there is a fast kernel for it, else the CPU.
+    precision : {"auto", "fp32", "bf16", "int8"}
+        Of the matrix products; auto takes bf16 where the CPU has instructions for it, else fp32.
 
     Returns
     -------
@@ -46,14 +48,14 @@ def load(name_or_path: str | Path = DEFAULT_MODEL, device: str = AUTO) -> "Tagge
     ModelNotFound, CheckpointError, ConfigError, LabelError
         If there is no such model, or its files are damaged.
     UsageError
-        If the device can't be used here.
+        If the device or the precision can't be used here.
     """
     chosen = choose_device(device)
     model, config, labels = load_model(name_or_path, device=str(chosen))
     from arwkv_models import locate  # here, since the zoo imports this package
 
     place = locate(name_or_path)
-    return Tagger(model, config, labels, folder=place if place.is_dir() else None)
+    return Tagger(model, config, labels, place if place.is_dir() else None, precision)
 
 
 def tag(
@@ -63,6 +65,7 @@ def tag(
     threshold: float | None = None,
     model: "str | Path | Tagger" = DEFAULT_MODEL,
     device: str = AUTO,
+    precision: str = AUTO,
     channel: int | None = None,
     include: str | Sequence[str] | None = None,
     exclude: str | Sequence[str] | None = None,
@@ -84,7 +87,7 @@ def tag(
         See `Tagger.tag`.
     model : str, Path or Tagger
         See `load`; a loaded tagger is used as it is.
-    device : str
+    device, precision : str
         See `load`; not used with a loaded tagger.
 
     Returns
@@ -97,7 +100,7 @@ def tag(
     >>> result.names
     ['Speech', 'Music', 'Laughter']
     """
-    tagger = model if isinstance(model, Tagger) else load(model, device)
+    tagger = model if isinstance(model, Tagger) else load(model, device, precision)
     return tagger.tag(
         path,
         top_k=top_k,

@@ -47,7 +47,7 @@ class TimelineTask:
 
     Parameters
     ----------
-    model, device : str
+    model, device, precision : str
         See `tagger.load`; not used where scores are only read.
     settings : EventSettings
     channel, hop, context
@@ -68,6 +68,7 @@ class TimelineTask:
     channel: int | None = None
     hop: float | None = None
     context: Context = None
+    precision: str = "auto"
     start: str | None = None
     kept: KeptScores | None = None
     scores_folder: str | None = None
@@ -82,7 +83,7 @@ class TimelineTask:
         from .score_store import scored
         from .tagger import load
 
-        tagger = load(self.model, self.device)
+        tagger = load(self.model, self.device, self.precision)
         hearing: dict[str, Any] = {"channel": self.channel, "hop": self.hop, "context": self.context}
         defaults = EventDefaults.of_source(
             scored(tagger, "-", **hearing)

@@ -26,6 +26,7 @@ def timeline(
     *,
     model: str | Path | Tagger = DEFAULT_MODEL,
     device: str = "auto",
+    precision: str = "auto",
     channel: int | None = None,
     hop: float | None = None,
     context: Context = None,
@@ -51,7 +52,7 @@ def timeline(
         A sound file of any length, ``"-"`` for stdin, or an open binary file.
     model : str, Path or Tagger
         See `arwkv_core.load`; a loaded tagger is used as it is.
-    device : str
+    device, precision : str
         See `arwkv_core.load`; not used with a loaded tagger.
     channel : int, optional
         The channel to hear; the mean of all by default.
@@ -86,7 +87,7 @@ def timeline(
 
     settings = EventSettings(on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups)
     began = find_start_time(path, option=start)
-    tagger = model if isinstance(model, Tagger) else load(model, device)
+    tagger = model if isinstance(model, Tagger) else load(model, device, precision)
     return timeline_of(
         tagger.stream(path, channel=channel, hop=hop, context=context), settings, start_time=began
     )

@@ -22,6 +22,7 @@ from arwkv_core.errors import ArwkvError, ConfigError
 from arwkv_core.evaluate import Evaluation, evaluate_scores
 from arwkv_core.model import ARWKV, Architecture
 from arwkv_core.model_config import ModelConfig
+from arwkv_core.precision import bfloat16_is_fast
 from arwkv_core.prefetch import prefetch
 from arwkv_core.toml_writer import TomlValue
 
@@ -265,18 +266,6 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     """
     fast = bfloat16_is_fast(device) if precision == "auto" else precision == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16) if fast else contextlib.nullcontext()
-
-
-def bfloat16_is_fast(device: torch.device) -> bool:
-    """Whether the device has instructions for bfloat16 products."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu":
-        return False
-    probes = (
-        getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    )
-    return any(probe() for probe in probes if probe is not None)
 
 
 def target_frequency(corpus: Corpus) -> NDArray[np.float64]:

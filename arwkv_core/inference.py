@@ -1,0 +1,103 @@
+"""A network at work: in fused passes on a CPU, as torch has it elsewhere; several windows side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arwkv_kernels import select
+
+from .fused_network import Buffers, FusedNetwork
+from .model import ARWKV
+from .precision import BF16, INT8
+
+_FUSED_BACKEND = "numba"
+
+
+class Inference:
+    """Runs a network on batches of windows, in a precision.
+
+    On a CPU each window goes through the network by itself, so that its numbers do not depend on its neighbours, and
+    threads take windows rather than parts of a product: they need not wait for one another some two hundred times a
+    window, least of all for one whose core is decoding.
+
+    Parameters
+    ----------
+    model : ARWKV
+        In evaluation mode, float32.
+    precision : {"fp32", "bf16", "int8"}
+        As `precision.choose_precision` gives it.
+    """
+
+    def __init__(self, model: ARWKV, precision: str) -> None:
+        self.model, self.precision = model, precision
+        self._fused: FusedNetwork | None = None
+        self._own = threading.local()  # a thread's buffers
+        self._pool: ThreadPoolExecutor | None = None
+        self._layout = (0, 0)  # threads in the pool, and threads that each may use
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+
+    def step_embeddings(self, fbank: Tensor) -> Tensor:
+        """As `ARWKV.step_embeddings`: ``(B, 1, frames, 128)`` normalised -> ``(B, steps, C)`` float32."""
+        network = self._network(fbank.device)
+        if network is None:
+            with self.autocast():
+                return self.model.step_embeddings(fbank).float()
+        network.model.check_input(fbank)
+        windows = torch.split(fbank, 1)
+        threads = torch.get_num_threads()
+        side_by_side = min(threads, len(windows))
+        if side_by_side == 1:
+            return torch.cat([self._window(network, window) for window in windows])
+        with self._lock:  # whoever else uses this network waits: the cores are taken
+            pool = self._threads(side_by_side, threads // side_by_side, threads)
+            return torch.cat(list(pool.map(lambda window: self._window(network, window), windows)))
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """Let torch's own products run in the precision, where the network is not a fused one."""
+        if self.precision == BF16:
+            return torch.autocast(self.model.pos_embed.device.type, torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def _network(self, device: torch.device) -> FusedNetwork | None:
+        """The fused network, made at its first use; None where the plain one has to do."""
+        if device.type != "cpu":
+            return None
+        if select(device, torch.float32).name != _FUSED_BACKEND and self.precision != INT8:
+            return None
+        if self._fused is None:
+            self._fused = FusedNetwork(self.model, self.precision)
+        return self._fused
+
+    def _window(self, network: FusedNetwork, window: Tensor) -> Tensor:
+        if not hasattr(self._own, "buffers"):
+            self._own.buffers = Buffers()
+        with torch.inference_mode():
+            return network.step_embeddings(window, self._own.buffers)
+
+    def _threads(self, workers: int, each: int, all_threads: int) -> ThreadPoolExecutor:
+        """Threads that work on windows; made anew after a fork, which they do not survive, or for another layout."""
+        if self._pool is None or self._layout != (workers, each) or self._process != os.getpid():
+            if self._pool is not None and self._process == os.getpid():
+                self._pool.shutdown()
+            self._pool = ThreadPoolExecutor(
+                workers,
+                thread_name_prefix="arwkv-window",
+                initializer=torch.set_num_threads,
+                initargs=(each,),
+            )
+            self._layout, self._process = (workers, each), os.getpid()
+            # Each thread sets the number for itself, and for threads to come: those should have the old one.
+            barrier = threading.Barrier(workers + 1)
+            for _ in range(workers):
+                self._pool.submit(barrier.wait)
+            barrier.wait()
+            torch.set_num_threads(all_threads)
+        return self._pool
