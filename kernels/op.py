@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from . import reference, registry
+from .operator import register_operator
 from .reference import Gradients
 
 HEAD_SIZE = 64  # N: the width that the model fixes and that the kernels are written for
@@ -66,28 +67,22 @@ def check(**tensors: Tensor) -> None:
             raise ValueError(f"{name}: expected on device {r.device}, as r is, found on {x.device}")
 
 
-@torch.library.custom_op("arwkv::bi_wkv7", mutates_args=())
-def _bi_wkv7(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
+def _forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
     return registry.select(v.device, v.dtype).forward(r, w, k, v, a, b, gate)
 
 
-@_bi_wkv7.register_fake
-def _(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
+def _empty_y(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
     return v.new_empty(v.shape)
 
 
-@torch.library.custom_op("arwkv::bi_wkv7_backward", mutates_args=())
-def _bi_wkv7_backward(
+def _backward(
     dy: Tensor, r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     return registry.select(v.device, v.dtype).backward(dy, r, w, k, v, a, b, gate)
 
 
-@_bi_wkv7_backward.register_fake
-def _(
-    dy: Tensor, r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor
-) -> tuple[Tensor, ...]:
-    return tuple(x.new_empty(x.shape) for x in (r, w, k, v, a, b, gate))
+def _empty_gradients(dy: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    return tuple(x.new_empty(x.shape) for x in inputs)
 
 
 def _remember(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -101,7 +96,8 @@ def _differentiate(ctx: Any, dy: Tensor) -> tuple[Tensor, ...]:
     return gradients
 
 
-_bi_wkv7.register_autograd(_differentiate, setup_context=_remember)
+_bi_wkv7_backward = register_operator("bi_wkv7_backward", _backward, _empty_gradients)
+_bi_wkv7 = register_operator("bi_wkv7", _forward, _empty_y, _differentiate, _remember)
 
 
 def _in_float32(x: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from . import registry
 from .op import check
+from .operator import register_operator
 
 
 def wkv7_sweep(
@@ -69,15 +70,16 @@ def _sweep_of(v: Tensor) -> registry.Sweep:
     return sweep
 
 
-@torch.library.custom_op("arwkv::wkv7_sweep", mutates_args=())
-def _wkv7_sweep(
+def _sweep(
     r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, state: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor]:
     return _sweep_of(v)(r, w, k, v, a, b, state, reverse)
 
 
-@_wkv7_sweep.register_fake
-def _(
+def _empty(
     r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, state: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor]:
     return v.new_empty(v.shape), state.new_empty(state.shape)
+
+
+_wkv7_sweep = register_operator("wkv7_sweep", _sweep, _empty)

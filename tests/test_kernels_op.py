@@ -128,3 +128,12 @@ def test_importing_the_operator_does_not_bring_in_numba() -> None:
     program = "import sys; from arwkv_kernels import bi_wkv7; print('numba' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_calling_the_operator_does_not_bring_in_the_compiler_of_torch() -> None:
+    program = (
+        "import sys, torch; from arwkv_kernels import bi_wkv7; x = torch.zeros(1, 1, 1, 64);"
+        "bi_wkv7(x, x, x, x, x, x, x[..., 0]); print('torch._dynamo' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
