@@ -1,9 +1,11 @@
 """Log-mels: the Kaldi-compatible filter bank that the model hears, at once or from a stream of blocks.
 
 Equal to ``torchaudio.compliance.kaldi.fbank(x, htk_compat=True, sample_frequency=32000, use_energy=False,
-window_type="hanning", num_mel_bins=128, dither=0, frame_shift=10, low_freq=50, high_freq=14000)`` bit for
-bit on the CPU that we measured, in a third of its time: the mel matrix is made once, and frames pass through
-one batched real FFT in chunks that stay in the cache, so that memory doesn't grow with the recording.
+window_type="hanning", num_mel_bins=128, dither=0, frame_shift=10, low_freq=50, high_freq=14000)`` but for the
+rounding of the last two steps, the sums over mel bands and the logarithm. The Fourier transform is torch's own: in
+bins far below the loudest one, errors of rounding are most of what there is, and any other transform has others.
+
+On the CPU a compiled kernel makes them (`arwkv_kernels.numba_mel`); `features_torch` has the same in plain torch.
 
 A frame depends on its own 800 samples only. A stream may therefore be cut anywhere: it keeps the samples of
 frames that aren't complete yet (at most 799) and gives the same numbers as the whole.
@@ -12,30 +14,25 @@ frames that aren't complete yet (at most 799) and gives the same numbers as the 
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 
-from arwkv_core.constants import (
-    FFT_SAMPLES,
-    HOP_SAMPLES,
-    MEL_HIGH_HZ,
-    MEL_LOW_HZ,
-    N_MELS,
-    SAMPLE_RATE,
-    WINDOW_SAMPLES,
-)
+from arwkv_core import features_torch
+from arwkv_core.constants import HOP_SAMPLES, N_MELS, SAMPLE_RATE, WINDOW_SAMPLES
 from arwkv_core.errors import AudioError, FeatureError
+from arwkv_core.features_torch import hann_window, mel_matrix
 
-PREEMPHASIS = 0.97
-ENERGY_FLOOR = torch.finfo(torch.float32).eps  # 1.1920929e-07, before the logarithm
+if TYPE_CHECKING:
+    from arwkv_kernels.numba_mel_cpu import Plan
 
-_CHUNK_FRAMES = {"cpu": 256, "cuda": 8192}  # 256 padded frames are 1 MB: they fit a core's second-level cache
-_LEAST_ROWS = 64
-"""Smaller matrix products take other code paths that sum in another order. Padding a chunk up to this many
-rows makes a frame's numbers independent of how many other frames are computed with it."""
+logger = logging.getLogger("arwkv.features")
+
+_PIECE_FRAMES = 1 << 16
+"""Frames that are computed at once, so that samples of another type are not all converted at once."""
 
 Waveform = TypeVar("Waveform", np.ndarray, torch.Tensor)
 
@@ -65,12 +62,16 @@ def log_mel(waveform: Waveform) -> Waveform:
         If `waveform` is no array or tensor, has another number of axes than one, or isn't of floating type.
     """
     _check(waveform)
+    frames = frame_count(len(waveform))
     if isinstance(waveform, torch.Tensor):
-        out = torch.empty(frame_count(len(waveform)), N_MELS, dtype=torch.float32, device=waveform.device)
-        _fill(waveform, out)
+        out = torch.empty(frames, N_MELS, dtype=torch.float32, device=waveform.device)
+        if out.device.type == "cpu":
+            _fill(waveform, out.numpy())
+        else:
+            features_torch.fill(waveform, out)
         return out
-    array = np.empty((frame_count(len(waveform)), N_MELS), dtype=np.float32)
-    _fill(waveform, torch.from_numpy(array))
+    array = np.empty((frames, N_MELS), dtype=np.float32)
+    _fill(waveform, array)
     return array
 
 
@@ -187,62 +188,40 @@ def _check(waveform: object) -> None:
         raise FeatureError(f"log_mel: {expected}, found {waveform.dtype}; divide integers by full scale")
 
 
-@torch.no_grad()
-def _fill(waveform: np.ndarray | torch.Tensor, out: torch.Tensor) -> None:
-    """Write the log-mels of all complete frames of `waveform` (samples,) into `out` (frames, 128)."""
-    device, frames = out.device, len(out)
-    chunk = min(_CHUNK_FRAMES.get(device.type, 2048), max(frames, _LEAST_ROWS))
-    window, mel = _constants(device)
-    padded = torch.zeros(chunk, FFT_SAMPLES, dtype=torch.float32, device=device)
-    emphasised = padded[:, :WINDOW_SAMPLES]
-    for start in range(0, frames, chunk):
-        n = min(chunk, frames - start)
+def _fill(waveform: np.ndarray | torch.Tensor, out: np.ndarray) -> None:
+    """Write the log-mels of all complete frames of `waveform` (samples,) into `out` (frames, 128), on the CPU."""
+    plan = _cpu_plan()
+    for start in range(0, len(out), _PIECE_FRAMES):
+        rows = out[start : start + _PIECE_FRAMES]
         first = start * HOP_SAMPLES
-        samples = _float32(waveform[first : first + (n - 1) * HOP_SAMPLES + WINDOW_SAMPLES])
-        framed = samples.as_strided((n, WINDOW_SAMPLES), (HOP_SAMPLES, 1))
-        centred = framed - framed.mean(dim=1, keepdim=True)
-        shifted = emphasised[:n]  # x - 0.97 * (x delayed by a sample; the first sample is its own neighbour)
-        torch.mul(centred[:, :-1], PREEMPHASIS, out=shifted[:, 1:])
-        torch.mul(centred[:, :1], PREEMPHASIS, out=shifted[:, :1])
-        torch.sub(centred, shifted, out=shifted).mul_(window)
-        rows = max(n, min(_LEAST_ROWS, chunk))  # rows after n hold stale frames or zeros, and are dropped
-        power = torch.fft.rfft(padded[:rows]).abs().square_()  # (rows, 513)
-        with torch.autocast(device.type, enabled=False):  # the caller's would round the product to bfloat16
-            energy = power @ mel
-        out[start : start + n] = energy[:n].clamp_(min=ENERGY_FLOOR).log_()
+        samples = _float32(waveform[first : first + (len(rows) - 1) * HOP_SAMPLES + WINDOW_SAMPLES])
+        if plan is None:
+            # a copy: theirs may be read-only or mapped
+            features_torch.fill(torch.from_numpy(samples.copy()), torch.from_numpy(rows))
+        else:
+            from arwkv_kernels import numba_mel_cpu
+
+            numba_mel_cpu.fill(samples, rows, plan, torch.get_num_threads())
 
 
-def _float32(samples: np.ndarray | torch.Tensor) -> torch.Tensor:
+def _float32(samples: np.ndarray | torch.Tensor) -> np.ndarray:
+    """The samples side by side in memory, copied only where they weren't."""
     if isinstance(samples, torch.Tensor):
-        return samples.to(torch.float32).contiguous()
-    return torch.from_numpy(np.array(samples, dtype=np.float32))  # a copy: theirs may be read-only or mapped
+        samples = samples.detach().to(torch.float32).numpy()
+    return np.ascontiguousarray(samples, dtype=np.float32)
 
 
-@functools.lru_cache(maxsize=8)
-def _constants(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hann window (800,) and mel matrix (513, 128) on `device`."""
-    window = torch.hann_window(WINDOW_SAMPLES, periodic=False, dtype=torch.float32)
-    return window.to(device), mel_matrix().to(device)
+@functools.lru_cache(maxsize=1)
+def _cpu_plan() -> Plan | None:
+    """What the compiled kernel needs; None where it can't run."""
+    try:
+        from arwkv_kernels import numba_mel_cpu
 
-
-def mel_matrix() -> torch.Tensor:
-    """Triangular HTK-mel filters from 50 Hz to 14 kHz.
-
-    Returns
-    -------
-    torch.Tensor, shape (513, 128), float32
-        Weight of each FFT bin in each mel bin. Triangles are linear in mel, not in Hz, as Kaldi has them.
-    """
-    low, high = (_mel(torch.tensor(hz, dtype=torch.float64)).item() for hz in (MEL_LOW_HZ, MEL_HIGH_HZ))
-    delta = (high - low) / (N_MELS + 1)
-    band = torch.arange(N_MELS, dtype=torch.float32)  # (128,)
-    left, centre, right = low + band * delta, low + (band + 1.0) * delta, low + (band + 2.0) * delta
-    bins = torch.arange(FFT_SAMPLES // 2, dtype=torch.float32)
-    mel = _mel(SAMPLE_RATE / FFT_SAMPLES * bins)[:, None]  # (512, 1)
-    rising, falling = (mel - left) / (centre - left), (right - mel) / (right - centre)
-    triangles = torch.minimum(rising, falling).clamp_(min=0.0)
-    return torch.nn.functional.pad(triangles, (0, 0, 0, 1))  # the bin at the Nyquist frequency takes no part
-
-
-def _mel(hz: torch.Tensor) -> torch.Tensor:
-    return 1127.0 * (1.0 + hz / 700.0).log()
+        plan = numba_mel_cpu.plan(hann_window(torch.device("cpu")).numpy(), mel_matrix().numpy())
+        reason = "torch brings no Fourier transform that a kernel can call"
+    except Exception as error:  # whatever a compiler may raise: plain torch is slower, but right
+        plan = None
+        reason = f"the kernel can't be compiled ({type(error).__name__}: {error})"
+    if plan is None:
+        logger.info("log-mels by plain torch: %s", reason)
+    return plan

@@ -1,5 +1,9 @@
 """Log-mels: equal to Kaldi's, at once and in blocks of any size."""
 
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +13,42 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arwkv_core
-from arwkv_core.constants import N_MELS, WINDOW_SAMPLES
+from arwkv_core import features, features_torch
+from arwkv_core.constants import FFT_SAMPLES, HOP_SAMPLES, N_MELS, WINDOW_SAMPLES
 from arwkv_core.errors import AudioError, FeatureError
 from arwkv_core.features import LogMelStream, frame_count, log_mel, log_mel_blocks, mel_matrix
+from arwkv_kernels import mel_layout, numba_mel_cpu
 
 RNG = np.random.default_rng(0)
 NOISE = (0.1 * RNG.standard_normal(100_000)).astype(np.float32)
 TONE = (0.9 * np.sin(0.31 * np.arange(100_000)) + 1e-7 * RNG.standard_normal(100_000)).astype(np.float32)
 """Its quiet bins lie 140 dB below the loud one: the smallest change in the order of a sum shows there."""
 SOUNDS = {"noise": NOISE, "tone": TONE, "silence": np.zeros(100_000, np.float32)}
+EXTREMES = SOUNDS | {
+    "clipped": np.clip(30 * NOISE, -1, 1),
+    "offset": 0.5 + 1e-3 * NOISE,
+    "tiny": 1e-4 * NOISE,
+    "below the floor": 1e-20 * NOISE,
+    "subnormal": 1e-40 * NOISE,
+    "huge": 1e15 * NOISE,
+    "click": np.eye(1, 100_000, 50_000, dtype=np.float32)[0],
+}
+
+
+@pytest.fixture(params=["kernel", "torch"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of making log-mels on a CPU."""
+    if request.param == "torch":
+        monkeypatch.setattr(features, "_cpu_plan", lambda: None)
+    elif features._cpu_plan() is None:
+        pytest.skip("torch brings no Fourier transform that a kernel can call")
+    return str(request.param)
+
+
+def by_torch(waveform: np.ndarray) -> np.ndarray:
+    out = torch.full((frame_count(len(waveform)), N_MELS), torch.nan)
+    features_torch.fill(torch.from_numpy(np.array(waveform, np.float32)), out)
+    return out.numpy()
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +57,93 @@ def golden() -> dict[str, np.ndarray]:
         return dict(file)
 
 
+@pytest.mark.usefixtures("way")
 def test_golden(golden: dict[str, np.ndarray]) -> None:
     found = log_mel(golden["waveform"])
     assert found.shape == golden["fbank"].shape == (298, N_MELS)
     assert found.dtype == np.float32
     assert np.abs(found - golden["fbank"]).max() <= 2e-4
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64") or sys.platform != "linux",
+    reason="torch brings no MKL there",
+)
+def test_torch_for_linux_brings_the_transform_that_the_kernel_calls() -> None:
+    assert features._cpu_plan() is not None
+
+
+@pytest.mark.parametrize("kind", EXTREMES)
+@pytest.mark.usefixtures("way")
+def test_equal_to_plain_torch(kind: str) -> None:
+    np.testing.assert_allclose(log_mel(EXTREMES[kind]), by_torch(EXTREMES[kind]), rtol=3e-7, atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.usefixtures("way")
+def test_what_is_no_number_stays_in_its_frames(bad: float) -> None:
+    waveform = NOISE.copy()
+    waveform[50_000] = bad
+    found, expected = log_mel(waveform), log_mel(NOISE)
+    frames = np.arange(len(found)) * 320
+    touched = (frames <= 50_000) & (frames + WINDOW_SAMPLES > 50_000)
+    assert np.isnan(found[touched]).all()
+    assert np.array_equal(found[~touched], expected[~touched])
+
+
+@pytest.mark.parametrize("frames", [1, 15, 16, 17, 127, 128, 129, 311])
+@pytest.mark.parametrize("threads", [1, 3, 40])
+def test_every_frame_is_written_by_any_number_of_threads(
+    frames: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numba_mel_cpu, "FRAMES_PER_THREAD", 1)
+    plan = features._cpu_plan()
+    if plan is None:
+        pytest.skip("torch brings no Fourier transform that a kernel can call")
+    out = np.full((frames + 1, N_MELS), np.nan, np.float32)
+    numba_mel_cpu.fill(NOISE, out[:frames], plan, threads)
+    assert np.array_equal(out[:frames], log_mel(NOISE)[:frames])
+    assert np.isnan(out[frames]).all()
+
+
+@pytest.mark.parametrize("way", ["kernel"], indirect=True)
+def test_a_frame_is_the_same_to_the_bit_whatever_is_computed_with_it(way: str) -> None:
+    for kind, waveform in EXTREMES.items():
+        whole = log_mel(waveform)
+        for first, frames in ((0, 1), (3, 2), (100, 17), (290, 20)):
+            part = log_mel(waveform[first * 320 : (first + frames - 1) * 320 + WINDOW_SAMPLES])
+            assert np.array_equal(part, whole[first : first + frames]), kind
+
+
+@pytest.mark.parametrize("lanes", [8, 16, 32])
+@pytest.mark.parametrize("way", ["kernel"], indirect=True)
+def test_vectors_of_any_width_give_the_same_bits(lanes: int, way: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "tone.npy", TONE[:20_000])
+    program = (
+        "import sys; import numpy as np; from arwkv_core.features import log_mel; from arwkv_kernels import mel_layout;"
+        "np.save(sys.argv[2], log_mel(np.load(sys.argv[1]))); print(mel_layout.LANES)"
+    )
+    lanes_used = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "tone.npy", tmp_path / "mels.npy"],
+        env=os.environ | {"ARWKV_VECTOR_LANES": str(lanes), "NUMBA_CACHE_DIR": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert int(lanes_used) == lanes // 2
+    assert np.array_equal(np.load(tmp_path / "mels.npy"), log_mel(TONE[:20_000]))
+
+
+def test_the_kernel_is_laid_out_for_the_front_end() -> None:
+    assert (mel_layout.WINDOW, mel_layout.HOP) == (WINDOW_SAMPLES, HOP_SAMPLES)
+    assert (mel_layout.FFT, mel_layout.BANDS) == (FFT_SAMPLES, N_MELS)
+
+
+def test_a_long_waveform_is_computed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = log_mel(NOISE)
+    monkeypatch.setattr(features, "_PIECE_FRAMES", 100)
+    assert np.array_equal(log_mel(NOISE), expected)
+    assert np.array_equal(log_mel(torch.from_numpy(NOISE).double()).numpy(), expected)
 
 
 @pytest.mark.parametrize("kind", SOUNDS)
@@ -71,6 +184,7 @@ def test_silence_is_the_floor() -> None:
     assert np.all(log_mel(SOUNDS["silence"]) == np.float32(np.log(np.finfo(np.float32).eps)))
 
 
+@pytest.mark.usefixtures("way")
 def test_tensors_give_tensors() -> None:
     found = log_mel(torch.from_numpy(NOISE))
     assert isinstance(found, torch.Tensor)
@@ -81,6 +195,7 @@ def test_tensors_give_tensors() -> None:
     assert not log_mel(torch.from_numpy(NOISE).requires_grad_()).requires_grad
 
 
+@pytest.mark.usefixtures("way")
 def test_arrays_of_any_float_type_and_layout() -> None:
     expected = log_mel(NOISE)
     frozen = NOISE.copy()
@@ -90,6 +205,7 @@ def test_arrays_of_any_float_type_and_layout() -> None:
     assert np.abs(log_mel(NOISE.astype(np.float16)) - expected).max() < 0.1
 
 
+@pytest.mark.usefixtures("way")
 def test_settings_of_the_caller_change_nothing() -> None:
     expected = log_mel(NOISE)
     with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
