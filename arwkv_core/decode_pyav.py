@@ -22,6 +22,7 @@ from arwkv_core.decoder import (
     NoAudioTrack,
     Resolution,
 )
+from arwkv_core.frame_queue import FrameQueue, floats_of
 from arwkv_core.mp3_header import stated_frame_count
 
 SMALLEST_GAP_SECONDS = 0.05
@@ -35,7 +36,6 @@ _MOST_PLANES = (
     7  # PyAV looks for more planes until it finds a null pointer, which beyond 7 is no longer there
 )
 _BITS = {"u8": 8, "s16": 16, "s32": 24, "s64": 24}  # the blocks' float32 hold no more
-_FULL_SCALE = {"s16": 2**15, "s32": 2**31, "s64": 2**63}
 
 
 class PyavDecoder(Decoder):
@@ -146,38 +146,52 @@ class PyavDecoder(Decoder):
         self._damaged_packets += 1
 
     def _pieces(self) -> Generator[Block, None, None]:
-        """Frames as arrays, with silence where timestamps say that sound was lost."""
+        """Frames, many in a block, with silence where timestamps say that sound was lost.
+
+        An hour of mp3 has 138,000 frames: what is done for each of them alone is what decoding costs beside FFmpeg.
+        """
+        kind: tuple[object, ...] = ()
+        tick = 0.0  # of the timestamps' clock (s)
         end = None  # where the previous frame ended, by timestamps (s)
+        gathered = FrameQueue()
         frame = self._first
         while frame is not None:
-            rate = frame.sample_rate
-            start = None if frame.pts is None or not frame.time_base else float(frame.pts * frame.time_base)
-            samples = self._floats(frame)
+            rate, channels, samples, pts = (
+                frame.sample_rate,
+                frame.layout.nb_channels,
+                frame.samples,
+                frame.pts,
+            )
+            if kind != (rate, channels, frame.format.name):
+                yield from self._blocks_of(gathered)
+                kind = rate, channels, frame.format.name
+                tick = float(frame.time_base or 0)
+            start = None if pts is None or not tick else pts * tick
             if start is not None and end is not None and start - end > SMALLEST_GAP_SECONDS:
-                yield from self._silence(start - end, rate, samples.shape[1])
-            end = None if start is None else start + len(samples) / rate
-            if len(samples):
-                self._emitted += len(samples) / rate
-                yield Block(rate, samples)
+                tick = float(frame.time_base or 0)  # before it is believed: streams can be joined in one file
+                start = pts * tick
+                if start - end > SMALLEST_GAP_SECONDS:
+                    yield from self._blocks_of(gathered)
+                    yield from self._silence(start - end, rate, channels)
+            end = None if start is None else start + samples / rate
+            if samples:
+                self._emitted += samples / rate
+                if gathered.frames >= max(1, min(MOST_BLOCK_FRAMES, MOST_BLOCK_VALUES // channels)):
+                    yield from self._blocks_of(gathered)
+                gathered.add(self._readable(frame))
             frame = next(self._frames, None)
+        yield from self._blocks_of(gathered)
 
-    def _floats(self, frame: Any) -> np.ndarray:
-        """Samples of a frame (n, channels) float32, integers divided by their full scale."""
-        channels = len(frame.layout.channels)
-        if frame.format.is_planar and channels > _MOST_PLANES:
-            frame = self._packed(frame)
-        array = frame.to_ndarray()
-        samples: np.ndarray  # (n, channels)
-        samples = array.T if frame.format.is_planar else array.reshape(-1, channels)
-        kind = frame.format.name.rstrip("p")
-        if kind == "u8":
-            return (samples.astype(np.float32) - 128.0) / 128.0
-        if kind in _FULL_SCALE:
-            return samples.astype(np.float32) / np.float32(_FULL_SCALE[kind])
-        with np.errstate(
-            over="ignore"
-        ):  # a double beyond float32 becomes infinite, and is counted as invalid
-            return samples.astype(np.float32, copy=False)
+    def _blocks_of(self, gathered: FrameQueue) -> Generator[Block, None, None]:
+        """What was gathered, as a block or none."""
+        for frame in gathered.take():
+            yield Block(frame.sample_rate, floats_of(frame))
+
+    def _readable(self, frame: Any) -> Any:
+        """The frame itself where all of its planes can be read."""
+        if frame.format.is_planar and frame.layout.nb_channels > _MOST_PLANES:
+            return self._packed(frame)
+        return frame
 
     def _packed(self, frame: Any) -> Any:
         """The frame with its channels interleaved in one plane, by FFmpeg."""
@@ -230,18 +244,7 @@ class PyavDecoder(Decoder):
 
     def blocks(self) -> Generator[Block, None, None]:
         """Give the samples, in blocks of at least one frame."""
-        gathered: list[Block] = []
-        values = 0
-        for block in self._trimmed():
-            last = gathered[-1] if gathered else block
-            changes = block.sample_rate != last.sample_rate or block.samples.shape[1] != last.samples.shape[1]
-            if changes or values >= min(MOST_BLOCK_VALUES, MOST_BLOCK_FRAMES * block.samples.shape[1]):
-                yield _joined(gathered)
-                gathered, values = [], 0
-            gathered.append(block)
-            values += block.samples.size
-        if gathered:
-            yield _joined(gathered)
+        yield from self._trimmed()
         if self._damaged_packets:
             many = self._damaged_packets > 1
             packets = f"{self._damaged_packets} damaged packets were" if many else "1 damaged packet was"
@@ -289,10 +292,6 @@ class _ReadOnly:
 
     def tell(self) -> int:
         return self._file.tell()
-
-
-def _joined(blocks: list[Block]) -> Block:
-    return Block(blocks[0].sample_rate, np.concatenate([block.samples for block in blocks]))
 
 
 def _reason(error: Exception) -> str:

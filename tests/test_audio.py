@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from sound_files import encode, mp3, read, tones
 
 from arwkv_core.audio import open_audio
+from arwkv_core.audio_source import AudioSource
+from arwkv_core.decode import open_decoder
+from arwkv_core.decoder import MOST_BLOCK_FRAMES
 from arwkv_core.errors import AudioError, UsageError
 from arwkv_core.resample import Resampler, resampled_length
 
@@ -119,6 +122,18 @@ def test_long_5_1_film_sound(tmp_path: Path) -> None:
     assert audio.channels == 6
     spectrum = np.abs(np.fft.rfft(heard[4_000:20_000]))
     assert np.argmax(spectrum) * 32_000 / 16_000 == pytest.approx(500, abs=2)  # the second channel's tone
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "flac", "m4a"])
+def test_blocks_hold_many_of_ffmpegs_frames(tmp_path: Path, suffix: str) -> None:
+    codec = {"mp3": "libmp3lame", "flac": "flac", "m4a": "aac"}[suffix]
+    source = AudioSource(encode(tmp_path / f"sound.{suffix}", codec, tones(5.0), 44_100))
+    decoder = open_decoder(source, None)
+    lengths = [len(block.samples) for block in decoder.blocks()]
+    decoder.close()
+    source.close()
+    assert all(MOST_BLOCK_FRAMES <= length < MOST_BLOCK_FRAMES + 4608 for length in lengths[1:-1])
+    assert len(lengths) <= 8
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [("aac", "m4a"), ("libopus", "mka"), ("pcm_f32le", "mka")])
