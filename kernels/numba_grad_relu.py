@@ -1,0 +1,60 @@
+"""Bias and squared ReLU of the channel mix, ``relu(x + bias) ** 2``, and its backward."""
+
+from numba import njit
+
+from . import grad_layout as at
+from .grad_layout import CHUNK_ROWS
+from .numba_grad_shift import size_of
+from .numba_grad_shift_back import accumulate
+from .numba_grad_vector import positive
+from .numba_rows import BFLOAT16, FLOAT32, INLINE, clear, read, write
+from .numba_vector import VALUES, load
+from .numba_words import take, word
+
+
+@njit(**INLINE)
+def relu_rows(p, task, backward, kind):
+    """The rows of one task."""
+    width = word(p, at.WIDTH)
+    bias, part = word(p, at.RELU_BIAS), word(p, at.PARTS) + 4 * task * width
+    if backward:
+        clear(part, width)
+    for row in range(task * CHUNK_ROWS, min(word(p, at.TOTAL), (task + 1) * CHUNK_ROWS)):
+        start = size_of(kind) * row * width
+        for i in range(0, width, VALUES):
+            x = positive(read(word(p, at.RELU_X) + start, i, kind) + load(bias, i))
+            if backward:
+                d = read(word(p, at.RELU_DY) + start, i, kind) * (x + x)
+                write(word(p, at.RELU_DX) + start, i, d, kind)
+                accumulate(part, i, d)
+            else:
+                write(word(p, at.RELU_Y) + start, i, x * x, kind)
+
+
+@njit(**INLINE)
+def relu_tasks(p, backward, kind):
+    """Take tasks until there are none left."""
+    task = take(p, at.NEXT_TASK)
+    while task < word(p, at.TASKS):
+        relu_rows(p, task, backward, kind)
+        task = take(p, at.NEXT_TASK)
+
+
+def relu_float32(parameters):
+    """Forward in float32."""
+    relu_tasks(parameters, False, FLOAT32)
+
+
+def relu_bfloat16(parameters):
+    """Forward in bfloat16."""
+    relu_tasks(parameters, False, BFLOAT16)
+
+
+def relu_back_float32(parameters):
+    """Backward in float32."""
+    relu_tasks(parameters, True, FLOAT32)
+
+
+def relu_back_bfloat16(parameters):
+    """Backward in bfloat16."""
+    relu_tasks(parameters, True, BFLOAT16)
