@@ -79,7 +79,7 @@ def collect_step(p, n, step, ring, slopes, direct, part, six, kind):
                 total, slope, sum_1 = total + d, d * share_1 + slope, d * xx + sum_1
                 d = read(word(mixed, 2) + start, at_row, kind)
                 total, slope, sum_2 = total + d, d * share_2 + slope, d * xx + sum_2
-                d = read(word(mixed, 3) + start, at_row, kind)
+                d = read(word(mixed, 3) + start, at_row, kind) + read(word(mixed, 6) + start, at_row, kind)
                 total, slope, sum_3 = total + d, d * share_3 + slope, d * xx + sum_3
                 d = read(word(mixed, 4) + start, at_row, kind)
                 total, slope, sum_4 = total + d, d * share_4 + slope, d * xx + sum_4
@@ -104,7 +104,11 @@ def spread_step(p, step, ring, slopes, direct, dh, part):
     """What a step's norm gets from the shifts of its neighbourhood, and the sums of the convolution."""
     width = word(p, at.WIDTH)
     here = slot(ring, step, width)
-    earlier, now, later = slot(slopes, step - 1, width), slot(slopes, step, width), slot(slopes, step + 1, width)
+    earlier, now, later = (
+        slot(slopes, step - 1, width),
+        slot(slopes, step, width),
+        slot(slopes, step + 1, width),
+    )
     straight = direct + 4 * BANDS * width * ((step + RING) % RING)
     conv, sums = word(p, at.SHIFT_CONV), part + 4 * at.PART_CONV * width
     for i in range(0, width, VALUES):
@@ -155,7 +159,11 @@ def denormalise_step(p, n, step, dh, part, kind):
     for band in range(BANDS):
         row = (n * word(p, at.STEPS) + step) * BANDS + band
         place = 4 * row * width
-        x, dsum, dx = word(p, at.SHIFT_SUM) + place, word(p, at.SHIFT_DSUM) + place, word(p, at.SHIFT_DX) + place
+        x, dsum, dx = (
+            word(p, at.SHIFT_SUM) + place,
+            word(p, at.SHIFT_DSUM) + place,
+            word(p, at.SHIFT_DX) + place,
+        )
         dout = word(p, at.SHIFT_DOUT) + size_of(kind) * row * width
         slope = dh + 4 * band * width
         centre = splat(load_scalar(word(p, at.SHIFT_STATS), 2 * row))

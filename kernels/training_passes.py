@@ -1,13 +1,12 @@
 """The passes of training: all of a block that is no matrix product, each pass once over memory in either direction.
 
-Differentiable functions for CPUs over the compiled loops of ``numba_grad_*.py``, which hold the formulas. "Thin" tensors
-are in the dtype of matrix products (bfloat16 under autocast, otherwise float32), all others in float32. What is computed
-again in the backward is cheap; what is kept is little more than the inputs of the matrix products, which keep them anyway.
+Differentiable functions for CPUs over the compiled loops of ``numba_grad_*.py``, which hold the formulas. "Thin"
+tensors are in the dtype of matrix products (bfloat16 under autocast, otherwise float32), all others in float32. Norms,
+shifts and gates are computed again in the backward: they cost less than to keep and read their results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -22,6 +21,8 @@ from .threads import run_on_threads
 
 THIN = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 """Dtypes of thin tensors, and what the kernels for them are called by."""
+
+VALUE = at.MIXES.index("v")
 
 Gradients = tuple[Tensor | None, ...]
 
@@ -147,10 +148,12 @@ class _Shift(torch.autograd.Function):
             bias is not None,
             gate.shape if gate is not None else None,
         )
-        if out is None:
-            # handed on as it came: autograd must see a tensor of its own
-            return x.view_as(x), logits, *mixed
-        return total, logits, *mixed
+        # of its own for autograd where it is handed on as it came
+        total = x.view_as(x) if out is None else total
+        if gate is None:
+            return total, logits, *mixed
+        # twice, so that the gradients of its two products are added up where they are read
+        return total, logits, *mixed, mixed[VALUE].view_as(mixed[VALUE])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Gradients:  # type: ignore[override]  # of any number
@@ -233,7 +236,8 @@ def shift(
     logits : Tensor, ``(B, T, H)``
         Of the forward direction; empty without a gate.
     mixed : tuple of Tensor, ``(B, T, C)``
-        Thin, one for each row of ``shares``.
+        Thin, one for each row of ``shares``, in the order r, w, k, v, a, g; and, with a gate, v once more for the
+        second product that takes it.
     """
     found: Any = _Shift.apply(  # type: ignore[no-untyped-call]
         x, out, bias, skip, norm_weight, norm_bias, epsilon, conv, shares, gate, dtype
@@ -407,9 +411,7 @@ class _SquaredRelu(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> Gradients:  # type: ignore[override]
         x, bias = ctx.saved_tensors
         dx = torch.empty_like(x)
-        call = _relu_call(
-            {at.RELU_X: x, at.RELU_BIAS: bias, at.RELU_DY: _thin(dy, x.dtype), at.RELU_DX: dx}
-        )
+        call = _relu_call({at.RELU_X: x, at.RELU_BIAS: bias, at.RELU_DY: _thin(dy, x.dtype), at.RELU_DX: dx})
         sums = _new(call.tasks, len(bias))
         call.tensors({at.PARTS: sums})
         call.run("numba_grad_relu", "relu_back", x.dtype, 0)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from arwkv_core.constants import BANDS
-from arwkv_core.model import ARWKV, Block, ChannelMix, TimeMix
+from arwkv_core.model import ARWKV, Block
 
 logger = logging.getLogger("arwkv.training")
 
@@ -110,14 +109,14 @@ def _time_mix(block: Block, stream: _Stream, v_first: Tensor | None, dtype: torc
         epsilon=norm.eps,
         dtype=dtype,
     )
-    r, w, k, v, a, g = mixed
+    r, w, k, v, a, g, v_again = mixed
     z, v_first = training_passes.attention(
         att.receptance(r),
         att.key(k),
         att.value(v),
         torch.tanh(w @ att.w1) @ att.w2,
         (a @ att.a1) @ att.a2,
-        None if v_first is None else (v @ att.v1) @ att.v2,
+        None if v_first is None else (v_again @ att.v1) @ att.v2,
         torch.sigmoid(g @ att.g1) @ att.g2,
         torch.sigmoid(logits),
         v_first,

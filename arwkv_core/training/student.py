@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from arwkv_core.model import ARWKV, Architecture
 
 from .batches import Batch
+from .fused import training_tokens
 from .recipe import Recipe
 
 PRIOR_NORM = 8.0
@@ -44,7 +45,7 @@ class Student(nn.Module):
         table = self.recipe.loss
         device = self.network.pos_embed.device
         network = self.network
-        tokens = network.tokens(_tensor(batch.fbank, device)[:, None])  # (B, steps, 8, C)
+        tokens = training_tokens(network, _tensor(batch.fbank, device)[:, None])  # (B, steps, 8, C)
         steps = tokens.mean(2)
         seen = network.ln_out(steps)  # (B, steps, C)
         out: dict[str, Tensor] = {}

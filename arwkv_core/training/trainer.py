@@ -22,15 +22,16 @@ from arwkv_core.errors import ArwkvError, ConfigError
 from arwkv_core.evaluate import Evaluation, evaluate_scores
 from arwkv_core.model import ARWKV, Architecture
 from arwkv_core.model_config import ModelConfig
-from arwkv_core.precision import bfloat16_is_fast
 from arwkv_core.prefetch import prefetch
 from arwkv_core.toml_writer import TomlValue
 
+from .allocator import keep_freed_memory
 from .batches import BatchMaker
 from .card import card_text
 from .corpus import Corpus
 from .mel_store import MelStore
 from .optimiser import make_optimisers, set_rates
+from .precision import autocast
 from .predict import clip_scores
 from .recipe import Recipe
 from .run_folder import RunFolder
@@ -77,6 +78,7 @@ class Trainer:
     ) -> None:
         self.recipe, self.corpus, self.mels = recipe, corpus, mels
         self.device = choose_device(device)
+        keep_freed_memory()
         self.checkpoint_seconds = checkpoint_seconds
         start = load_start(recipe, corpus) if recipe.network.start else None
         fingerprint = _fingerprint(recipe, corpus, start[1].weights_sha256 if start else "")
@@ -257,15 +259,6 @@ class Trainer:
             target, network, config, self.corpus.labels, card_text(config, self.corpus), overwrite=True
         )
         return target
-
-
-def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:
-    """Run in bfloat16 where asked, or, with ``auto``, where the device computes in it.
-
-    A CPU without bfloat16 arithmetic emulates it, tens to hundreds of times slower than float32.
-    """
-    fast = bfloat16_is_fast(device) if precision == "auto" else precision == "bfloat16"
-    return torch.autocast(device.type, torch.bfloat16) if fast else contextlib.nullcontext()
 
 
 def target_frequency(corpus: Corpus) -> NDArray[np.float64]:
