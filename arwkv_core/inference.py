@@ -13,11 +13,15 @@ from torch import Tensor
 
 from arwkv_kernels import select
 
+from .constants import BANDS, FRAMES_PER_STEP
 from .fused_network import Buffers, FusedNetwork
 from .model import ARWKV
 from .precision import BF16, INT8
 
 _FUSED_BACKEND = "numba"
+
+LEAST_TO_SHARE = 150_000
+"""Tokens × width of a lone window from which on threads share its products: they wait for one another after each."""
 
 
 class Inference:
@@ -54,10 +58,13 @@ class Inference:
         windows = torch.split(fbank, 1)
         threads = torch.get_num_threads()
         side_by_side = min(threads, len(windows))
-        if side_by_side == 1:
+        each = threads // side_by_side
+        if fbank.shape[2] // FRAMES_PER_STEP * BANDS * self.model.arch.width < LEAST_TO_SHARE:
+            each = 1
+        if side_by_side == 1 and each == threads:
             return torch.cat([self._window(network, window) for window in windows])
         with self._lock:  # whoever else uses this network waits: the cores are taken
-            pool = self._threads(side_by_side, threads // side_by_side, threads)
+            pool = self._threads(side_by_side, each, threads)
             return torch.cat(list(pool.map(lambda window: self._window(network, window), windows)))
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
