@@ -15,18 +15,20 @@ from numba import float32, njit
 
 from . import grad_layout as at
 from .grad_layout import CHUNK_ROWS
+from .layout import BFLOAT16, FLOAT32
 from .numba_grad_shift import size_of
-from .numba_grad_vector import exp, log, positive, sigmoid
-from .numba_rows import BFLOAT16, FLOAT32, INLINE, read, write
+from .numba_grad_vector import INLINE_PASS, exp, log, positive, sigmoid
+from .numba_rows import read, write
 from .numba_sums import sum_lanes
-from .numba_vector import VALUES, N, load, load_scalar, splat, store, zero
+from .numba_vector import load, load_scalar, splat, store, zero
 from .numba_words import take, word
+from .vector_width import VALUES, N
 
 SHORTEST = float32(1e-12)
 """Length below which a removal key is not brought to length 1."""
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def softplus(x):
     """``log(1 + exp(x))``."""
     one, nothing = splat(float32(1.0)), zero()
@@ -35,19 +37,19 @@ def softplus(x):
     return positive(x) + log(one + exp(nothing - absolute))
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def wide(p, which, row):
     """Address of a row of float32."""
     return word(p, which) + 4 * row * word(p, at.WIDTH)
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def thin(p, which, row, kind):
     """Address of a row of a thin tensor."""
     return word(p, which) + size_of(kind) * row * word(p, at.WIDTH)
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def prepare_head(p, row, h, scratch, kind):
     """One head of one token."""
     first = word(p, at.FIRST)
@@ -82,7 +84,7 @@ def prepare_head(p, row, h, scratch, kind):
         write(b_out, i, kk * load(scratch, N + j), kind)
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def centre_and_rate(p, y, h, kind):
     """Mean and reciprocal deviation of a head."""
     channels = float32(N)
@@ -98,7 +100,7 @@ def centre_and_rate(p, y, h, kind):
     return splat(mean), splat(float32(1.0) / math.sqrt(sum_lanes(squares) / channels + epsilon))
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def bonus_of(p, row, h, kind):
     """Sum over a head of ``r * k' * r_k``."""
     r, k = thin(p, at.R, row, kind), thin(p, at.K, row, kind)
@@ -108,7 +110,7 @@ def bonus_of(p, row, h, kind):
     return splat(sum_lanes(bonus))
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def combine_head(p, row, h, kind):
     """One head of one token."""
     y, v = thin(p, at.Y, row, kind), thin(p, at.V, row, kind)
@@ -121,7 +123,7 @@ def combine_head(p, row, h, kind):
         write(z, i, x * read(g, i, kind), kind)
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def attention_tasks(p, before, kind):
     """Take tasks until there are none left."""
     tasks, total, heads = word(p, at.TASKS), word(p, at.TOTAL), word(p, at.HEADS)

@@ -6,16 +6,18 @@ from numba import float32, njit
 
 from . import grad_layout as at
 from .grad_layout import CHUNK_ROWS
+from .layout import BFLOAT16, FLOAT32
 from .numba_grad_attention import SHORTEST, bonus_of, centre_and_rate, thin, wide
 from .numba_grad_shift_back import accumulate
-from .numba_grad_vector import sigmoid
-from .numba_rows import BFLOAT16, FLOAT32, INLINE, clear, read, write
+from .numba_grad_vector import INLINE_PASS, sigmoid
+from .numba_rows import clear, read, write
 from .numba_sums import sum_lanes
-from .numba_vector import VALUES, N, load, load_scalar, splat, store, store_scalar, zero
+from .numba_vector import load, load_scalar, splat, store, store_scalar, zero
 from .numba_words import take, word
+from .vector_width import VALUES, N
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def combine_head_back(p, row, h, part, scratch, kind):
     """From dz to dy, dg, the gradient of the bonus and what it gives to v."""
     width = word(p, at.WIDTH)
@@ -47,7 +49,7 @@ def combine_head_back(p, row, h, part, scratch, kind):
         write(dy, i, (load(scratch, j) - mean - x * mean_product) * rate, kind)
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def value_back(p, row, i, part, d, kind):
     """Backward of the value residual for some channels, from the gradient of v'."""
     width = word(p, at.WIDTH)
@@ -64,7 +66,7 @@ def value_back(p, row, i, part, d, kind):
         accumulate(part, at.PART_V0 * width + i, ds)
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def prepare_head_back(p, row, h, part, scratch, kind):
     """From the recurrence's gradients, and those of the bonus, to the products'."""
     width = word(p, at.WIDTH)
@@ -113,7 +115,7 @@ def prepare_head_back(p, row, h, part, scratch, kind):
         write(thin(p, at.DLOW_W, row, kind), i, dw, kind)
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def attention_back_tasks(p, before, kind):
     """Take tasks until there are none left."""
     tasks, total, heads = word(p, at.TASKS), word(p, at.TOTAL), word(p, at.HEADS)

@@ -4,15 +4,17 @@ from numba import njit
 
 from . import grad_layout as at
 from .grad_layout import CHUNK_ROWS
+from .layout import BFLOAT16, FLOAT32
 from .numba_grad_shift import size_of
 from .numba_grad_shift_back import accumulate
-from .numba_grad_vector import positive
-from .numba_rows import BFLOAT16, FLOAT32, INLINE, clear, read, write
-from .numba_vector import VALUES, load
+from .numba_grad_vector import INLINE_PASS, positive
+from .numba_rows import clear, read, write
+from .numba_vector import load
 from .numba_words import take, word
+from .vector_width import VALUES
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def relu_rows(p, task, backward, kind):
     """The rows of one task."""
     width = word(p, at.WIDTH)
@@ -31,7 +33,7 @@ def relu_rows(p, task, backward, kind):
                 write(word(p, at.RELU_Y) + start, i, x * x, kind)
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def relu_tasks(p, backward, kind):
     """Take tasks until there are none left."""
     task = take(p, at.NEXT_TASK)

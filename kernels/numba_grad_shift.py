@@ -13,28 +13,30 @@ from numba import float32, njit
 
 from . import grad_layout as at
 from .grad_layout import BANDS, CHUNK_STEPS, PADDED, RING
-from .numba_grad_vector import _operator  # noqa: F401  # gives vectors their operators
-from .numba_rows import BFLOAT16, FLOAT32, INLINE, PART, clear, read, write
+from .layout import BFLOAT16, FLOAT32
+from .numba_grad_vector import INLINE_PASS, PASS
+from .numba_rows import clear, read, write
 from .numba_sums import sum_lanes
-from .numba_vector import VALUES, N, load, load_scalar, splat, store, store_scalar, zero
+from .numba_vector import load, load_scalar, splat, store, store_scalar, zero
 from .numba_words import take, word
+from .vector_width import VALUES, N
 
 STEP = PADDED  # rows of a step in the ring
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def size_of(kind):
     """Bytes of a number."""
     return 2 if kind == BFLOAT16 else 4
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def slot(ring, step, width):
     """Where a step from -1 on stands in a ring."""
     return ring + 4 * STEP * width * ((step + RING) % RING)
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def convolve(conv, before, here, after, r, width, i):
     """The 3 x 3 convolution at a row and channels of the ring, from the steps before, here and after."""
     y = load(conv, i) * load(before, r - width)
@@ -48,7 +50,7 @@ def convolve(conv, before, here, after, r, width, i):
     return load(conv, 8 * width + i) * load(after, r + width) + y
 
 
-@njit(**PART)
+@njit(**PASS)
 def normalise_step(p, n, step, own, ring, kind):
     """Sum and norm of one step into the ring; its own steps' sums and statistics go to memory as well."""
     width, steps = word(p, at.WIDTH), word(p, at.STEPS)
@@ -91,7 +93,7 @@ def normalise_step(p, n, step, own, ring, kind):
             store(h, i, (load(h, i) - centre) * scale * load(weight, i) + load(offset, i))
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def mix_step(p, n, step, ring, sums, six, kind):
     """Shift and mixes of one step that stands in the ring between its neighbours."""
     width, heads = word(p, at.WIDTH), word(p, at.WIDTH) // N
@@ -122,7 +124,7 @@ def mix_step(p, n, step, ring, sums, six, kind):
                     store_scalar(logits, (first + band) * heads + i // N, sum_lanes(product))
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def shift_chunk(p, task, scratch, six, kind):
     """The steps of one task."""
     steps, width = word(p, at.STEPS), word(p, at.WIDTH)
@@ -138,7 +140,7 @@ def shift_chunk(p, task, scratch, six, kind):
         mix_step(p, n, step, ring, sums, six, kind)
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def shift_tasks(p, six, kind):
     """Take tasks until there are none left."""
     tasks = word(p, at.TASKS)

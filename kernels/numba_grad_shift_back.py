@@ -13,20 +13,23 @@ from numba import float32, njit
 
 from . import grad_layout as at
 from .grad_layout import BANDS, CHUNK_STEPS, RING
+from .layout import BFLOAT16, FLOAT32
 from .numba_grad_shift import STEP, convolve, size_of, slot
-from .numba_rows import BFLOAT16, FLOAT32, INLINE, PART, clear, read, write
+from .numba_grad_vector import INLINE_PASS, PASS
+from .numba_rows import clear, read, write
 from .numba_sums import sum_lanes
-from .numba_vector import VALUES, N, load, load_scalar, splat, store, zero
+from .numba_vector import load, load_scalar, splat, store, zero
 from .numba_words import take, word
+from .vector_width import VALUES, N
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def accumulate(address, i, x):
     """Add to what stands there."""
     store(address, i, load(address, i) + x)
 
 
-@njit(**PART)
+@njit(**PASS)
 def normalise_again(p, n, step, ring):
     """The norm of one step into the ring, by its statistics."""
     width, steps = word(p, at.WIDTH), word(p, at.STEPS)
@@ -44,7 +47,7 @@ def normalise_again(p, n, step, ring):
             store(h, i, (load(x, i) - centre) * scale * load(weight, i) + load(offset, i))
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def collect_step(p, n, step, ring, slopes, direct, part, six, kind):
     """The gradient of the shift and the direct one of a step; sums of the shares and of the gate."""
     width, heads, steps = word(p, at.WIDTH), word(p, at.WIDTH) // N, word(p, at.STEPS)
@@ -99,7 +102,7 @@ def collect_step(p, n, step, ring, slopes, direct, part, six, kind):
             store(gate_part, i, sum_gate)
 
 
-@njit(**PART)
+@njit(**PASS)
 def spread_step(p, step, ring, slopes, direct, dh, part):
     """What a step's norm gets from the shifts of its neighbourhood, and the sums of the convolution."""
     width = word(p, at.WIDTH)
@@ -149,7 +152,7 @@ def spread_step(p, step, ring, slopes, direct, dh, part):
         store(sums, 8 * width + i, sum_8)
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def denormalise_step(p, n, step, dh, part, kind):
     """Backward of the norm and of the sum."""
     width, adds = word(p, at.WIDTH), word(p, at.ADDS)
@@ -186,7 +189,7 @@ def denormalise_step(p, n, step, dh, part, kind):
                 accumulate(part, at.PART_BIAS * width + i, d)
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def shift_back_chunk(p, task, scratch, six, kind):
     """The steps of one task; those on either side give only their share of the shift's gradient."""
     steps, width = word(p, at.STEPS), word(p, at.WIDTH)
@@ -213,7 +216,7 @@ def shift_back_chunk(p, task, scratch, six, kind):
             denormalise_step(p, n, step - 1, dh, part, kind)
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def shift_back_tasks(p, six, kind):
     """Take tasks until there are none left."""
     tasks = word(p, at.TASKS)

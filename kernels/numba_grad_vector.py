@@ -8,8 +8,13 @@ from numba import njit, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin
 
-from .numba_rows import INLINE
-from .numba_vector import VALUES, VectorType, constant, fused, i32, splat, vector
+from .numba_rows import PART
+from .numba_vector import VectorType, constant, fused, i32, splat, vector
+from .vector_width import VALUES
+
+# without a test for 0 before each division of two numbers, which could raise
+PASS = PART | {"error_model": "numpy"}
+INLINE_PASS = PASS | {"forceinline": True}
 
 LARGEST = 87.0  # e**87 and e**-87 are normal float32
 _whole = ir.VectorType(i32, VALUES)
@@ -101,7 +106,7 @@ def log(typing: Any, x: Any) -> Any:
     return vector(vector), emit
 
 
-@njit(**INLINE)
+@njit(**INLINE_PASS)
 def sigmoid(x):
     """``1 / (1 + exp(-x))``."""
     one = splat(types.float32(1.0))

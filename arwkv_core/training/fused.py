@@ -20,17 +20,20 @@ logger = logging.getLogger("arwkv.training")
 
 
 @cache
-def _obstacle() -> str | None:
-    """Why the passes can't run on this machine; None where they can."""
+def can_fuse(dtype: torch.dtype) -> bool:
+    """Whether the passes run on this machine with products in a dtype; if not, why is logged once."""
     try:
-        from arwkv_kernels import training_passes
+        from arwkv_kernels import grad_call
 
-        training_passes.prepare()
+        grad_call.prepare(dtype)
     except ImportError as error:
-        return f"numba can't be imported ({error})"
+        reason = f"numba can't be imported ({error})"
     except Exception as error:  # whatever a compiler may raise: the plain path is slower, but right
-        return f"they can't be compiled ({type(error).__name__}: {str(error).strip().splitlines()[-1]})"
-    return None
+        reason = f"they can't be compiled ({type(error).__name__}: {str(error).strip().splitlines()[-1]})"
+    else:
+        return True
+    logger.warning("training without fused passes, which would be faster: %s", reason)
+    return False
 
 
 def training_tokens(network: ARWKV, fbank: Tensor) -> Tensor:
@@ -48,17 +51,16 @@ def training_tokens(network: ARWKV, fbank: Tensor) -> Tensor:
     Tensor
         ``(B, steps, 8, C)``
     """
-    if fbank.device.type != "cpu" or network.pos_embed.dtype != torch.float32:
-        return network.tokens(fbank)
-    if (reason := _obstacle()) is not None:
-        logger.warning("training without fused passes, several times slower: %s", reason)
-        return network.tokens(fbank)
-    return fused_tokens(network, fbank)
+    dtype = product_dtype()
+    fits = network.pos_embed.dtype == torch.float32 and dtype in (torch.float32, torch.bfloat16)
+    if fbank.device.type == "cpu" and fits and can_fuse(dtype):
+        return fused_tokens(network, fbank)
+    return network.tokens(fbank)
 
 
 def fused_tokens(network: ARWKV, fbank: Tensor) -> Tensor:
     """`ARWKV.tokens` in fused passes; parameters and input on a CPU."""
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+    dtype = product_dtype()
     x = network.patches(fbank).float()
     stream = _Stream(x, None, None, None)
     v_first: Tensor | None = None
@@ -68,6 +70,11 @@ def fused_tokens(network: ARWKV, fbank: Tensor) -> Tensor:
         _channel_mix(block, stream, dtype)
     x = stream.total()
     return x.view(x.shape[0], -1, BANDS, x.shape[2])
+
+
+def product_dtype() -> torch.dtype:
+    """Dtype in which matrix products on a CPU are computed here, under autocast or not."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
 
 
 class _Stream:
@@ -92,11 +99,12 @@ def _skip(block: Block, batch: int) -> Tensor | None:
 
 
 def _time_mix(block: Block, stream: _Stream, v_first: Tensor | None, dtype: torch.dtype) -> Tensor:
-    from arwkv_kernels import training_passes
+    from arwkv_kernels.grad_attention import attention
+    from arwkv_kernels.grad_shift import shift
 
     att, norm = block.att, block.ln1
     shares = torch.cat([x.view(1, -1) for x in (att.x_r, att.x_w, att.x_k, att.x_v, att.x_a, att.x_g)])
-    stream.x, logits, mixed = training_passes.shift(
+    stream.x, logits, mixed = shift(
         stream.x,
         stream.out,
         norm.weight,
@@ -110,7 +118,7 @@ def _time_mix(block: Block, stream: _Stream, v_first: Tensor | None, dtype: torc
         dtype=dtype,
     )
     r, w, k, v, a, g, v_again = mixed
-    z, v_first = training_passes.attention(
+    z, v_first = attention(
         att.receptance(r),
         att.key(k),
         att.value(v),
@@ -128,10 +136,11 @@ def _time_mix(block: Block, stream: _Stream, v_first: Tensor | None, dtype: torc
 
 
 def _channel_mix(block: Block, stream: _Stream, dtype: torch.dtype) -> None:
-    from arwkv_kernels import training_passes
+    from arwkv_kernels.grad_relu import squared_relu
+    from arwkv_kernels.grad_shift import shift
 
     ffn, norm = block.ffn, block.ln2
-    stream.x, _, (mixed,) = training_passes.shift(
+    stream.x, _, (mixed,) = shift(
         stream.x,
         stream.out,
         norm.weight,
@@ -143,6 +152,6 @@ def _channel_mix(block: Block, stream: _Stream, dtype: torch.dtype) -> None:
         epsilon=norm.eps,
         dtype=dtype,
     )
-    y = training_passes.squared_relu(F.linear(mixed, ffn.key.weight), ffn.key.bias)
+    y = squared_relu(F.linear(mixed, ffn.key.weight), ffn.key.bias)
     stream.out = F.linear(y, ffn.value.weight)
     stream.bias, stream.skip = ffn.value.bias, _skip(block, y.shape[0])

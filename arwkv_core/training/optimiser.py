@@ -56,19 +56,21 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     by_shape.setdefault(parameter.shape, []).append(parameter)
             for shape, parameters in by_shape.items():
-                gradients, momenta = [], []
-                for parameter in parameters:
-                    state = self.state[parameter]
-                    if "momentum" not in state:
-                        state["momentum"] = torch.zeros_like(parameter)
-                    gradients.append(parameter.grad)
-                    momenta.append(state["momentum"])
+                gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+                momenta = [self._momentum(parameter) for parameter in parameters]
                 torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
                 updates = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov
-                updates = list(orthogonalise(torch.stack(updates), self.dtype))
+                orthogonal = orthogonalise(torch.stack(updates), self.dtype)
                 torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
                 scale = group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
-                torch._foreach_add_(parameters, updates, alpha=-scale)
+                torch._foreach_add_(parameters, list(orthogonal), alpha=-scale)
+
+    def _momentum(self, parameter: Tensor) -> Tensor:
+        state = self.state[parameter]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(parameter)
+        momentum: Tensor = state["momentum"]
+        return momentum
 
 
 def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
