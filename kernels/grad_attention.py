@@ -38,8 +38,8 @@ class _Attention(torch.autograd.Function):
         call = _attention_call(kept, first, epsilon)
         call.run("numba_grad_attention", "prepare", dtype, at.ATTENTION_FLOATS)
         gate = wide(gate)
-        inputs = [kept[name].view(heads) for name in (at.R, at.W, at.K, at.V, at.A, at.B)]
-        kept[at.Y] = bi_wkv7(*inputs, gate).view(batch, tokens, width)
+        r, w, k, v, a, b = (kept[name].view(heads) for name in (at.R, at.W, at.K, at.V, at.A, at.B))
+        kept[at.Y] = bi_wkv7(r, w, k, v, a, b, gate).view(batch, tokens, width)
         z = new(batch, tokens, width, dtype=dtype)
         call = _attention_call(kept | {at.Z: z}, first, epsilon)
         call.run("numba_grad_attention", "combine", dtype, at.ATTENTION_FLOATS)

@@ -117,10 +117,40 @@ def batch_of(fbank: float, target: float) -> Batch:
 
 def test_power_mixing_adds_energies_and_unites_targets() -> None:
     table = MixingTable(kind="power", probability=1.0, level_db=0.0)
-    mixed = mix(np.random.default_rng(0), batch_of(np.log(2.0), 0.5), batch_of(np.log(3.0), 0.2), table)
+    asked = []
+
+    def more(rows: np.ndarray) -> Batch:
+        asked.append(rows.tolist())
+        return batch_of(np.log(3.0), 0.2)
+
+    mixed = mix(np.random.default_rng(0), batch_of(np.log(2.0), 0.5), more, table)
+    assert asked == [[0, 1]]
     np.testing.assert_allclose(mixed.fbank, np.log(5.0), rtol=1e-6)
     np.testing.assert_allclose(mixed.steps, 0.6, rtol=1e-6)
     assert not mixed.pure.any()
+
+
+def test_power_mixing_touches_only_its_share() -> None:
+    table = MixingTable(kind="power", probability=0.25, level_db=6.0)
+    rng = np.random.default_rng(0)
+    fbank = rng.uniform(-15, 5, (64, 16, 128)).astype(np.float32)
+    steps = rng.random((64, 1, 3)).astype(np.float32)
+    kept = Batch(fbank.copy(), steps.copy(), steps.max(1), None, np.ones((64, 1), bool))
+    other = np.float32(-3)
+
+    def more(rows: np.ndarray) -> Batch:
+        full = np.full((len(rows), 16, 128), other)
+        return Batch(full, steps[rows], steps[rows].max(1), None, np.zeros((len(rows), 1), bool))
+
+    mixed = mix(np.random.default_rng(1), kept, more, table)
+    touched = ~mixed.pure[:, 0]
+    assert 4 <= touched.sum() <= 28
+    np.testing.assert_array_equal(mixed.fbank[~touched], fbank[~touched])
+    np.testing.assert_array_equal(mixed.steps[~touched], steps[~touched])
+    gain = np.logaddexp(fbank[touched], other) - mixed.fbank[touched]
+    assert np.abs(gain).max() <= 6 / 4.342, "beyond the level"
+    loud = fbank[touched] > other + 17  # nothing is heard beside these
+    np.testing.assert_allclose(mixed.fbank[touched][loud], fbank[touched][loud], atol=1e-6)
 
 
 @pytest.mark.parametrize("cutmix_share", [0.0, 1.0])
@@ -130,7 +160,7 @@ def test_published_mixing_keeps_the_mean_target(cutmix_share: float) -> None:
     batch.fbank[1], batch.steps[1], batch.clips[1] = 1, 1, 1
     for seed in range(20):
         copy = Batch(batch.fbank.copy(), batch.steps.copy(), batch.clips.copy(), None, batch.pure.copy())
-        mixed = mix(np.random.default_rng(seed), copy, copy, table)
+        mixed = mix(np.random.default_rng(seed), copy, lambda rows: pytest.fail("asked for more"), table)
         np.testing.assert_allclose(mixed.clips[0] + mixed.clips[1], 1, atol=1e-6)
         # the share of the partner's frames is the partner's share of the target
         np.testing.assert_allclose(mixed.fbank[0].mean(), mixed.clips[0, 0], atol=1e-5)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arwkv_core.constants import FRAMES_PER_STEP, N_MELS, STEP_SECONDS
+from arwkv_core.constants import FRAMES_PER_STEP, HOP_SECONDS, N_MELS, STEP_SECONDS
 
 from .augment import augment
 from .corpus import Corpus
@@ -46,6 +47,15 @@ class Batch:
     pure: NDArray[np.bool_]
 
 
+class _Cut(NamedTuple):
+    """A part of a clip in an example: from which log-mel frame, and where and how many steps of the example."""
+
+    clip: int
+    start: int
+    at: int
+    steps: int
+
+
 class BatchMaker:
     """Makes the batch of any step of a recipe, so that a resumed run sees what an uninterrupted one would.
 
@@ -60,7 +70,8 @@ class BatchMaker:
     def __init__(self, recipe: Recipe, corpus: Corpus, mels: MelStore) -> None:
         self.recipe, self.corpus, self.mels = recipe, corpus, mels
         self.indices = np.asarray(corpus.split("train"))
-        self.weights = sampling_weights(corpus, self.indices, recipe.sampling.balance)
+        until = sampling_weights(corpus, self.indices, recipe.sampling.balance).cumsum()
+        self._until = until / until[-1]  # added up once, and not at each draw, as numpy's choice does
         self._mean, self._std = np.zeros(0, np.float32), np.float32(1)
         if corpus.embeddings is not None:  # statistics from an even thousand of rows
             some = corpus.embeddings[:: max(1, len(corpus.embeddings) // 1000)].astype(np.float32)
@@ -73,9 +84,9 @@ class BatchMaker:
         stage = self.recipe.stage(step)
         size = self.recipe.sampling.batch[stage]
         steps = round(self.recipe.sampling.seconds[stage] / STEP_SECONDS)
-        first = self._examples(rng, size, steps)
-        second = self._examples(rng, size, steps) if self.recipe.mixing.kind == "power" else first
-        batch = mix(rng, first, second, self.recipe.mixing)
+        batch = self._filled(self._plan(rng, size, steps), steps)
+        more = self._plan(rng, size, steps) if self.recipe.mixing.kind == "power" else []
+        batch = mix(rng, batch, lambda rows: self._second(more, rows, steps), self.recipe.mixing)
         batch.fbank -= self.recipe.data.mean
         batch.fbank /= self.recipe.data.std
         augment(rng, batch.fbank, self.recipe.augmentation, self.recipe.data.std)
@@ -87,69 +98,75 @@ class BatchMaker:
             for micro in range(self.recipe.optimiser.accumulate):
                 yield self(step, micro)
 
-    def _examples(self, rng: np.random.Generator, size: int, steps: int) -> Batch:
-        corpus = self.corpus
-        width = 0 if corpus.embeddings is None else corpus.embeddings.shape[1]
+    def _second(self, plan: list[list[_Cut]], rows: NDArray[np.intp], steps: int) -> Batch:
+        """Examples to mix in; what is mixed has no embedding."""
+        return self._filled([plan[row] for row in rows], steps, embedded=False)
+
+    def _plan(self, rng: np.random.Generator, size: int, steps: int) -> list[list[_Cut]]:
+        """Draw the cuts of each example."""
+        join = self.recipe.sampling.join
+        examples: list[list[_Cut]] = []
+        for _ in range(size):
+            cuts: list[_Cut] = []
+            done = 0
+            while done < steps:
+                clip = int(self.indices[np.searchsorted(self._until, rng.random(), side="right")])
+                frames = int(self.mels.offsets[clip + 1] - self.mels.offsets[clip])
+                longest = max(1, min(steps - done, frames // FRAMES_PER_STEP))
+                shortest = min(longest, SHORTEST_CUT_STEPS)
+                # half of the cuts fill what they can, the others leave room for a change of scene
+                fills = not join or rng.random() < 0.5
+                length = longest if fills else int(rng.integers(shortest, longest + 1))
+                start = int(rng.integers(0, frames - length * FRAMES_PER_STEP + 1))
+                cuts.append(_Cut(clip, start, done, length))
+                done += length
+                if not join:
+                    break
+            examples.append(cuts)
+        return examples
+
+    def _filled(self, plan: list[list[_Cut]], steps: int, *, embedded: bool = True) -> Batch:
+        """Make the examples of a plan, not mixed."""
+        corpus, size = self.corpus, len(plan)
+        width = 0 if corpus.embeddings is None or not embedded else corpus.embeddings.shape[1]
         fbank = np.full((size, steps * FRAMES_PER_STEP, N_MELS), SILENCE, np.float32)
         targets = np.zeros((size, steps, len(corpus.labels)), np.float32)
         vectors = np.zeros((size, steps, width), np.float32) if width else None
         pure = np.zeros((size, steps), bool)
-        for row in range(size):
-            done = 0
-            while done < steps:
-                clip = int(rng.choice(self.indices, p=self.weights))
-                here = self._cut(rng, clip, steps - done, fbank[row], targets[row], vectors, pure, row, done)
-                done += here
-                if not self.recipe.sampling.join:
-                    break
+        for row, cuts in enumerate(plan):
+            for cut in cuts:
+                self._fill(cut, fbank[row], targets[row], None if vectors is None else vectors[row])
+                pure[row, cut.at : cut.at + cut.steps] = vectors is not None
         return Batch(fbank, targets, targets.max(1), vectors, pure)
 
-    def _cut(
+    def _fill(
         self,
-        rng: np.random.Generator,
-        clip: int,
-        room: int,
+        cut: _Cut,
         fbank: NDArray[np.float32],
         targets: NDArray[np.float32],
         vectors: NDArray[np.float32] | None,
-        pure: NDArray[np.bool_],
-        row: int,
-        at: int,
-    ) -> int:
-        """Write a random part of a clip at step ``at`` of an example; return its length in steps."""
+    ) -> None:
+        """Write a cut into its example."""
+        corpus, clip, at, steps = self.corpus, cut.clip, cut.at, cut.steps
         mels = self.mels[clip]
-        whole = len(mels) // FRAMES_PER_STEP
-        longest = max(1, min(room, whole))
-        shortest = min(longest, SHORTEST_CUT_STEPS)
-        # half of the cuts fill what they can, the others leave room for a change of scene
-        steps = (
-            longest
-            if not self.recipe.sampling.join or rng.random() < 0.5
-            else int(rng.integers(shortest, longest + 1))
-        )
-        start = int(rng.integers(0, len(mels) - steps * FRAMES_PER_STEP + 1))
         fbank[at * FRAMES_PER_STEP : (at + steps) * FRAMES_PER_STEP] = mels[
-            start : start + steps * FRAMES_PER_STEP
+            cut.start : cut.start + steps * FRAMES_PER_STEP
         ]
-
-        corpus = self.corpus
         first, last = corpus.offsets[clip], corpus.offsets[clip + 1]
-        seconds = len(mels) * 0.01
-        before, after, share = teacher_weights(int(last - first), seconds, start, steps)
+        seconds = len(mels) * HOP_SECONDS
+        before, after, share = teacher_weights(int(last - first), seconds, cut.start, steps)
         share = share[:, None]
         scores = corpus.teacher_frames(clip)
         targets[at : at + steps] = scores[before] * (1 - share) + scores[after] * share
         known = list(corpus.clips[clip].known)
         if known:
-            sounding = np.flatnonzero(audible_steps(mels, start, steps))
+            sounding = np.flatnonzero(audible_steps(mels, cut.start, steps))
             targets[(at + sounding)[:, None], known] = 1
         if vectors is not None:
             assert corpus.embeddings is not None
             rows = corpus.embeddings[first:last].astype(np.float32)
             rows = (rows - self._mean) / self._std
-            vectors[row, at : at + steps] = rows[before] * (1 - share) + rows[after] * share
-            pure[row, at : at + steps] = True
-        return steps
+            vectors[at : at + steps] = rows[before] * (1 - share) + rows[after] * share
 
 
 def sampling_weights(corpus: Corpus, indices: NDArray[np.int64], balance: float) -> NDArray[np.float64]:
