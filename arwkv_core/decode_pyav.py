@@ -150,21 +150,25 @@ class PyavDecoder(Decoder):
 
         An hour of mp3 has 138,000 frames: what is done for each of them alone is what decoding costs beside FFmpeg.
         """
-        kind: tuple[object, ...] = ()
+        rate = channels = most = 0
+        form = ""
+        unreadable = False
         tick = 0.0  # of the timestamps' clock (s)
         end = None  # where the previous frame ended, by timestamps (s)
         gathered = FrameQueue()
         frame = self._first
         while frame is not None:
-            rate, channels, samples, pts = (
-                frame.sample_rate,
-                frame.layout.nb_channels,
-                frame.samples,
-                frame.pts,
-            )
-            if kind != (rate, channels, frame.format.name):
+            samples, pts = frame.samples, frame.pts
+            if (
+                frame.sample_rate != rate
+                or frame.layout.nb_channels != channels
+                or frame.format.name != form
+                or gathered.frames >= most
+            ):
                 yield from self._blocks_of(gathered)
-                kind = rate, channels, frame.format.name
+                rate, channels, form = frame.sample_rate, frame.layout.nb_channels, frame.format.name
+                most = max(1, min(MOST_BLOCK_FRAMES, MOST_BLOCK_VALUES // channels))
+                unreadable = frame.format.is_planar and channels > _MOST_PLANES
                 tick = float(frame.time_base or 0)
             start = None if pts is None or not tick else pts * tick
             if start is not None and end is not None and start - end > SMALLEST_GAP_SECONDS:
@@ -176,9 +180,7 @@ class PyavDecoder(Decoder):
             end = None if start is None else start + samples / rate
             if samples:
                 self._emitted += samples / rate
-                if gathered.frames >= max(1, min(MOST_BLOCK_FRAMES, MOST_BLOCK_VALUES // channels)):
-                    yield from self._blocks_of(gathered)
-                gathered.add(self._readable(frame))
+                gathered.add(self._packed(frame) if unreadable else frame)
             frame = next(self._frames, None)
         yield from self._blocks_of(gathered)
 
@@ -186,12 +188,6 @@ class PyavDecoder(Decoder):
         """What was gathered, as a block or none."""
         for frame in gathered.take():
             yield Block(frame.sample_rate, floats_of(frame))
-
-    def _readable(self, frame: Any) -> Any:
-        """The frame itself where all of its planes can be read."""
-        if frame.format.is_planar and frame.layout.nb_channels > _MOST_PLANES:
-            return self._packed(frame)
-        return frame
 
     def _packed(self, frame: Any) -> Any:
         """The frame with its channels interleaved in one plane, by FFmpeg."""
