@@ -16,7 +16,7 @@ from .inference import Inference
 from .labels import LabelSet
 from .model import ARWKV
 from .model_config import FRONT_END, ModelConfig
-from .precision import AUTO, choose_precision
+from .precision import FP32, choose_precision
 from .windows import count_steps
 
 Floats = NDArray[np.float32]
@@ -43,7 +43,7 @@ class ModelScorer:
     folder : Path, optional
         The model's folder, where it may say how its events are found.
     precision : {"auto", "fp32", "bf16", "int8"}
-        Of matrix products; see `precision.choose_precision`.
+        Of matrix products; see `precision.choose_precision`. `load` leaves it to the CPU.
     """
 
     sample_rate = SAMPLE_RATE
@@ -54,7 +54,7 @@ class ModelScorer:
         config: ModelConfig,
         labels: LabelSet,
         folder: Path | None = None,
-        precision: str = AUTO,
+        precision: str = FP32,
     ) -> None:
         self.model = model.eval().float()
         self.precision, _ = choose_precision(self.device, precision)

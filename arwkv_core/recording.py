@@ -93,6 +93,7 @@ class StepStream:
         first_step: int = 0,
     ) -> None:
         self.scorer, self.source, self.channel, self.progress = scorer, source, channel, progress
+        self._context = context
         self.first_step = first_step
         self.window_frames, self.hop_frames = windows_in_frames(
             context,
@@ -215,7 +216,7 @@ class StepStream:
                 try:
                     yield audio, blocks
                 except (MemoryError, RuntimeError) as error:
-                    if self.window_frames == self.scorer.window_frames or not says_out_of_memory(error):
+                    if self._context is None or not says_out_of_memory(error):
                         raise
                     raise ContextError(
                         f"{self.file}: there is not enough memory to hear so much of it at once; a smaller --context, "

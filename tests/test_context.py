@@ -200,14 +200,15 @@ def test_streamed_scores_refuse_what_scores_refuse(tagger: Tagger) -> None:
 
 
 def test_the_context_reaches_the_result_and_the_store(tagger: Tagger, tmp_path: Path) -> None:
-    path, kept = recording(tmp_path, 25 * SAMPLE_RATE), tmp_path / "x.scores.parquet"
+    path, kept = recording(tmp_path, 40 * SAMPLE_RATE), tmp_path / "x.scores.parquet"
     results = {context: tagger.tag(path, context=context) for context in (None, 5, 16, "full")}
     assert len({result.tags[0].mean for result in results.values()}) == 4
-    for context, frames in (("full", None), (16, 1600), (None, 992)):
+    windows_of = {"full": (None, None), 16: (1600, 800), None: (2976, 2480)}  # frames, and frames of a hop
+    for context, (frames, hop) in windows_of.items():
         scores = np.concatenate(list(scored(tagger, str(path), kept=kept, context=context)))
         windows = StoredScores(kept).meta["windows"]
         assert windows["frames"] == frames
-        assert windows["hop_frames"] == (None if frames is None else frames // 2)
+        assert windows["hop_frames"] == hop
         expected = tagger.step_scores(path, context=context).values
         np.testing.assert_allclose(scores, expected, atol=0.01)
         (again,) = [scored(tagger, str(path), kept=kept, context=context)]
