@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Threads that wait for their next piece of work in a loop keep the cores from whatever else runs, other tests above
+# all. Read when torch is loaded, so set here; processes that tests start have it too.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 settings.register_profile(
     "arwkv", deadline=None
 )  # a deadline on a busy machine is a test that fails by chance
