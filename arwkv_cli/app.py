@@ -12,7 +12,9 @@ from typing import Annotated
 import typer
 
 from arwkv_cli import models
+from arwkv_cli.bench import bench
 from arwkv_cli.command_group import CommandGroup
+from arwkv_cli.doctor import doctor
 from arwkv_cli.embed import embed
 from arwkv_cli.evaluate import evaluate
 from arwkv_cli.exit_codes import ExitCode
@@ -67,6 +69,8 @@ app.command()(embed)
 app.add_typer(models.app)
 app.command()(train)
 app.command()(evaluate)
+app.command()(bench)
+app.command()(doctor)
 
 
 def main() -> None:

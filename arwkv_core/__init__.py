@@ -32,6 +32,8 @@ _HOME = {  # public name -> module that defines it
     "TagResult": "results",
     "Tagger": "tagger",
     "Timeline": "results",
+    "bench": "benchmark.bench",
+    "doctor": "diagnosis.doctor",
     "embed": "embeddings",
     "extract_events": "extract",
     "find_start_time": "start_time",

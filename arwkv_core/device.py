@@ -29,7 +29,7 @@ def choose_device(device: str = AUTO) -> torch.device:
         If torch doesn't know the device or can't use it here.
     """
     if device == AUTO:
-        chosen, reason = _fastest()
+        chosen, reason = fastest_device()
         logger.info("device %s: %s", chosen, reason)
         return chosen
     try:
@@ -41,7 +41,8 @@ def choose_device(device: str = AUTO) -> torch.device:
     return chosen
 
 
-def _fastest() -> tuple[torch.device, str]:
+def fastest_device() -> tuple[torch.device, str]:
+    """The device that ``auto`` takes, and why."""
     cpu = torch.device("cpu")
     if not torch.cuda.is_available():
         return cpu, "torch finds no CUDA device"
