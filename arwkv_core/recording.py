@@ -52,7 +52,8 @@ class StepStream:
     hop : float, optional
         Seconds between windows; half a window by default.
     context : float or str, optional
-        Seconds that the model hears at once, or ``"full"``: the whole recording. By default the model's own window.
+        Seconds that the model hears at once, or ``"full"``: the whole recording. By default the model's own window;
+        where ``hop`` is not given either, see `long_windows`.
     progress : callable, optional
         Called before the first window and after each batch of windows; often with ``context="full"``, where the
         seconds stand for the share of the work that is done.
@@ -79,7 +80,7 @@ class StepStream:
     warnings: list[str]
 
     long_windows = False
-    """Whether windows are by default longer than the model's own, where it takes any length."""
+    """Whether windows are by default those of `context.LONG_CONTEXT_FRAMES`, where the model takes any length."""
 
     def __init__(
         self,

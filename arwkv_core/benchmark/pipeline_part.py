@@ -54,7 +54,7 @@ def measure_pipeline(settings: Settings, place: Workplace) -> Iterator[Outcome]:
     at_target = settings.minutes >= MINUTES
     for shape in settings.model:
         what = f"arwkv tag of a {settings.minutes:g}-minute mp3, {shape} shape"
-        note = "bundled model, windows that overlap by half" if shape == "T" else "random weights, no overlap"
+        note = "bundled model, as one calls it" if shape == "T" else "random weights, no overlap"
         try:
             tagger = load_on_cpu(DEFAULT_MODEL if shape == "T" else place.random_model(shape), precision)
             check_tagger(tagger, precision)
