@@ -72,7 +72,7 @@ Hop = Annotated[
     typer.Option(
         metavar="SECONDS",
         help="Distance between windows, rounded to 0.16 s; smaller is slower and smoother."
-        "  [default: half a window; of the default context, five sixths]",
+        "  [default: half a window; for scores of a model of any length, without --context, three quarters]",
     ),
 ]
 Context = Annotated[
@@ -80,8 +80,7 @@ Context = Annotated[
     typer.Option(
         metavar="SECONDS|full",
         help="Length of a window, rounded to 0.16 s; full takes the whole recording as one, in 0.4 GB an hour with the "
-        "bundled model. For models without a table of positions.  [default: 29.76 for these, and the model's own window, "
-        "9.92, for others, with --hop, and for vectors]",
+        "bundled model. For models without a table of positions.  [default: the model's own, 9.92 s]",
     ),
 ]
 Output = Annotated[

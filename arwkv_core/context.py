@@ -12,41 +12,9 @@ LONGEST_SECONDS = 1e6
 """Eleven days: more is a slip of the pen."""
 
 
-LONG_CONTEXT_FRAMES = 2976
-LONG_HOP_FRAMES = 2480
-"""Windows of 29.76 s, of which 4.96 s lie over the next: what models that take any length hear by default. A step in
-the middle of that stretch is 2.48 s from either window's edge, as it is where windows of 9.92 s overlap by half; but
-only a fifth of the work is done twice, instead of all of it."""
-
-
-def windows_in_frames(
-    context: Context, hop: float | None, window: int, *, any_length: bool, model: str, long: bool
-) -> tuple[int | None, int | None]:
-    """Turn context and hop into the length of windows and the distance between them.
-
-    Parameters
-    ----------
-    context, window, any_length, model
-        See `context_in_frames`.
-    hop : float or None
-        See `hop_in_frames`.
-    long : bool
-        Whether windows may by default be longer than the model's own, where it takes any length.
-
-    Returns
-    -------
-    window, hop : int or None
-        In frames; both None where one window is the whole recording.
-
-    Raises
-    ------
-    UsageError
-        If one of them is out of range.
-    """
-    if long and any_length and context is None and hop is None:
-        return max(LONG_CONTEXT_FRAMES, window), max(LONG_HOP_FRAMES, window // 2)
-    frames = context_in_frames(context, window, any_length=any_length, model=model)
-    return frames, hop_in_frames(hop, frames)
+THRIFTY_SHARE = 0.75
+"""Hop, as a share of the window, by which scores are made of length-free models: a third of the work is done twice,
+and the scores rank as well as with half a window, where all of it is. `benchmarks/context_quality.py` measures that."""
 
 
 def context_in_frames(context: Context, window: int, *, any_length: bool, model: str) -> int | None:
@@ -98,15 +66,17 @@ def _seconds(context: float | str) -> float:
     return seconds
 
 
-def hop_in_frames(hop: float | None, window: int | None) -> int | None:
+def hop_in_frames(hop: float | None, window: int | None, share: float = 0.5) -> int | None:
     """Turn the distance between windows into frames.
 
     Parameters
     ----------
     hop : float or None
-        Seconds, rounded to whole steps of 160 ms; None takes half a window.
+        Seconds, rounded to whole steps of 160 ms; None takes a share of the window.
     window : int or None
         Length of a window in frames, a multiple of 16; None for a window that is the whole recording.
+    share : float
+        What None takes, 0 to 1.
 
     Returns
     -------
@@ -126,7 +96,7 @@ def hop_in_frames(hop: float | None, window: int | None) -> int | None:
         return None
     longest = window * HOP_SECONDS
     if hop is None:
-        return max(1, round(window / 2 / FRAMES_PER_STEP)) * FRAMES_PER_STEP
+        return max(1, round(window * share / FRAMES_PER_STEP)) * FRAMES_PER_STEP
     if not STEP_SECONDS - 1e-9 <= hop <= longest + 1e-9:  # NaN fails too
         raise UsageError(f"--hop: expected {STEP_SECONDS:g} to {longest:g} seconds (a window), found {hop:g}")
     return round(hop / STEP_SECONDS) * FRAMES_PER_STEP

@@ -18,7 +18,7 @@ from arwkv_kernels.block import MixWeights, ShiftWeights, row_floats, shift, tim
 
 from .constants import BANDS, PATCH
 from .model import ARWKV, Block, ChannelMix, TimeMix
-from .products import Product, make_product
+from .products import After, Product, make_product
 
 MIXES = ("r", "k", "v", "w", "a", "g")
 
@@ -105,10 +105,10 @@ class FusedNetwork:
                 block.receptance(r),
                 block.key(k),
                 value,
-                block.decay[1](block.decay[0](w).tanh_()),
+                block.decay[1](block.decay[0](w)),
                 block.rate[1](block.rate[0](a)),
                 value if v_first is None else block.residual[1](block.residual[0](v)),
-                block.gate[1](block.gate[0](g).sigmoid_()),
+                block.gate[1](block.gate[0](g)),
             )
             time_mix(products, v_first, gate, block.mix, rows, mixed)
             v_first = value if v_first is None else v_first
@@ -132,11 +132,12 @@ class FusedNetwork:
         att: TimeMix = block.att
         ffn: ChannelMix = block.ffn
 
-        def product(weight: Tensor, bias: Tensor | None = None, relu: bool = False) -> Product:
-            return make_product(weight, bias, self.precision, relu=relu)
+        def product(weight: Tensor, bias: Tensor | None = None, after: After = "none") -> Product:
+            return make_product(weight, bias, self.precision, after)
 
-        def low_rank(letter: str) -> tuple[Product, Product]:
-            return product(getattr(att, f"{letter}1").T), product(getattr(att, f"{letter}2").T)
+        def low_rank(letter: str, between: After = "none") -> tuple[Product, Product]:
+            into, out_of = getattr(att, f"{letter}1"), getattr(att, f"{letter}2")
+            return product(into.T, after=between), product(out_of.T)
 
         vectors = (att.w0, att.a0, att.v0, att.k_k, att.k_a, att.r_k, att.ln_x.weight, att.ln_x.bias)
         return _FusedBlock(
@@ -146,14 +147,14 @@ class FusedNetwork:
             receptance=product(att.receptance.weight),
             key=product(att.key.weight),
             value=product(att.value.weight),
-            decay=low_rank("w"),
+            decay=low_rank("w", "tanh"),
             rate=low_rank("a"),
             residual=low_rank("v"),
-            gate=low_rank("g"),
+            gate=low_rank("g", "sigmoid"),
             mix=MixWeights(*(_vector(x) for x in vectors)),
             output=product(att.output.weight),
             channel_shift=_shift_weights(block.ln2, ffn, [ffn.x_k], None),
-            expand=product(ffn.key.weight, ffn.key.bias, relu=True),
+            expand=product(ffn.key.weight, ffn.key.bias, "relu"),
             contract=product(ffn.value.weight, ffn.value.bias),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,9 +11,19 @@ from torch import Tensor
 Product = Callable[[Tensor], Tensor]
 """``(rows, columns)`` -> ``(rows, outputs)``, in the same dtype."""
 
+After = Literal["none", "relu", "tanh", "sigmoid"]
+"""What is done to each number of a product, before it goes to memory where the library can do so."""
 
-def make_product(weight: Tensor, bias: Tensor | None, precision: str, *, relu: bool = False) -> Product:
-    """Make ``x @ weight.T + bias``, after which, on demand, what is below 0 becomes 0.
+_IN_PLACE: dict[After, Callable[[Tensor], Tensor]] = {
+    "none": lambda x: x,
+    "relu": torch.relu_,
+    "tanh": torch.tanh_,
+    "sigmoid": torch.sigmoid_,
+}
+
+
+def make_product(weight: Tensor, bias: Tensor | None, precision: str, after: After = "none") -> Product:
+    """Make ``after(x @ weight.T + bias)``.
 
     Parameters
     ----------
@@ -21,7 +32,7 @@ def make_product(weight: Tensor, bias: Tensor | None, precision: str, *, relu: b
     precision : {"fp32", "bf16", "int8"}
         bf16 takes and gives bfloat16, the others float32. int8 rounds the weights, and for each call what comes in,
         to 255 levels.
-    relu : bool
+    after : {"none", "relu", "tanh", "sigmoid"}
 
     Returns
     -------
@@ -30,23 +41,21 @@ def make_product(weight: Tensor, bias: Tensor | None, precision: str, *, relu: b
     weight = weight.detach().float().contiguous()
     bias = None if bias is None else bias.detach().float()
     if precision == "int8":
-        return _quantised(weight, bias, relu)
+        return _quantised(weight, bias, after)
     if precision == "bf16":
         weight, bias = weight.bfloat16(), None if bias is None else bias.bfloat16()
     if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch has no types for it
-        return _packed(weight, bias, relu)
+        return _packed(weight, bias, after)
 
     def plain(x: Tensor) -> Tensor:
-        y = torch.nn.functional.linear(x, weight, bias)
-        return y.relu_() if relu else y
+        return _IN_PLACE[after](torch.nn.functional.linear(x, weight, bias))
 
     return plain
 
 
-def _packed(weight: Tensor, bias: Tensor | None, relu: bool) -> Product:
+def _packed(weight: Tensor, bias: Tensor | None, after: After) -> Product:
     """By oneDNN: for float32 more than twice as fast as torch's own choice where that is MKL on a CPU by AMD."""
     packed = torch.ops.mkldnn._reorder_linear_weight(weight)
-    after = "relu" if relu else "none"
     run = torch.ops.mkldnn._linear_pointwise.default
 
     def product(x: Tensor) -> Tensor:
@@ -56,16 +65,15 @@ def _packed(weight: Tensor, bias: Tensor | None, relu: bool) -> Product:
     return product
 
 
-def _quantised(weight: Tensor, bias: Tensor | None, relu: bool) -> Product:
+def _quantised(weight: Tensor, bias: Tensor | None, after: After) -> Product:
     scale = (weight.abs().amax(1) / 127).clamp(min=1e-12).double()
     zeros = torch.zeros(len(weight), dtype=torch.int64)
     packed = torch.ops.quantized.linear_prepack(
         torch.quantize_per_channel(weight, scale, zeros, 0, torch.qint8), bias
     )
-    run = torch.ops.quantized.linear_relu_dynamic if relu else torch.ops.quantized.linear_dynamic
+    run = torch.ops.quantized.linear_dynamic.default
 
     def product(x: Tensor) -> Tensor:
-        y: Tensor = run(x, packed, True)
-        return y
+        return _IN_PLACE[after](run(x, packed, True))
 
     return product

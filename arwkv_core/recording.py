@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .audio import open_audio
 from .constants import FRAMES_PER_STEP, HOP_SECONDS, WINDOW_SECONDS
-from .context import Context, says_out_of_memory, windows_in_frames
+from .context import THRIFTY_SHARE, Context, context_in_frames, hop_in_frames, says_out_of_memory
 from .errors import CheckpointError, ContextError
 from .features import log_mel_blocks
 from .labels import LabelSet
@@ -27,8 +27,8 @@ Source = str | Path | BinaryIO
 Progress = Callable[[float, float | None], None]
 """Called with the seconds scored so far and, where known, the seconds that the header states."""
 
-BATCH_FRAMES = 8 * 992
-"""Frames that the model takes at once: eight windows of 9.92 s."""
+BATCH_FRAMES = 6 * 992
+"""Frames that the model takes at once: six windows of 9.92 s. A kill costs less than a minute of a recording."""
 
 DECODING_SHARE = 0.15
 """Share of the time that decoding takes where the whole recording is heard at once; for progress only."""
@@ -50,10 +50,9 @@ class StepStream:
     channel : int, optional
         The channel to hear; the mean of all by default.
     hop : float, optional
-        Seconds between windows; half a window by default.
+        Seconds between windows; half a window by default, but see `thrifty`.
     context : float or str, optional
-        Seconds that the model hears at once, or ``"full"``: the whole recording. By default the model's own window;
-        where ``hop`` is not given either, see `long_windows`.
+        Seconds that the model hears at once, or ``"full"``: the whole recording. By default the model's own window.
     progress : callable, optional
         Called before the first window and after each batch of windows; often with ``context="full"``, where the
         seconds stand for the share of the work that is done.
@@ -79,8 +78,8 @@ class StepStream:
     coverage: Coverage
     warnings: list[str]
 
-    long_windows = False
-    """Whether windows are by default those of `context.LONG_CONTEXT_FRAMES`, where the model takes any length."""
+    thrifty = False
+    """Whether windows of a length-free model overlap by default by less than half; see `context.THRIFTY_SHARE`."""
 
     def __init__(
         self,
@@ -94,16 +93,14 @@ class StepStream:
         first_step: int = 0,
     ) -> None:
         self.scorer, self.source, self.channel, self.progress = scorer, source, channel, progress
-        self._context = context
         self.first_step = first_step
-        self.window_frames, self.hop_frames = windows_in_frames(
-            context,
-            hop,
-            scorer.window_frames,
-            any_length=scorer.any_length,
-            model=scorer.name,
-            long=self.long_windows,
-        )
+        self.window_frames: int | None = scorer.window_frames
+        if context is not None:
+            self.window_frames = context_in_frames(
+                context, scorer.window_frames, any_length=scorer.any_length, model=scorer.name
+            )
+        thrifty = self.thrifty and scorer.any_length and context is None
+        self.hop_frames = hop_in_frames(hop, self.window_frames, THRIFTY_SHARE if thrifty else 0.5)
         self.warnings = []
         self._frames = 0
 
@@ -217,7 +214,7 @@ class StepStream:
                 try:
                     yield audio, blocks
                 except (MemoryError, RuntimeError) as error:
-                    if self._context is None or not says_out_of_memory(error):
+                    if self.window_frames == self.scorer.window_frames or not says_out_of_memory(error):
                         raise
                     raise ContextError(
                         f"{self.file}: there is not enough memory to hear so much of it at once; a smaller --context, "
@@ -258,7 +255,7 @@ class StepStream:
 class ScoreStream(StepStream):
     """The step scores of a recording: a row has a column for each class."""
 
-    long_windows = True
+    thrifty = True
 
     @property
     def labels(self) -> LabelSet:

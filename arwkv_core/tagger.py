@@ -206,11 +206,11 @@ class Tagger(ModelScorer):
         pool : {"mean", "max", "active"}
             What ranks the tags.
         hop : float, optional
-            Seconds between the starts of windows, rounded to 0.16 s; half a window by default, five sixths of the
-            default context.
+            Seconds between the starts of windows, rounded to 0.16 s; half a window by default, three quarters where
+            the model takes any length and no context is given.
         context : float or str, optional
             Seconds of a window, or ``"full"``: the whole recording at once, in memory that grows with it. By
-            default 29.76 where the model takes any length and no hop is given, else the model's own window.
+            default the model's own window.
         active_threshold : float, optional
             Score from which a step counts as active; the model's own by default.
         progress : callable, optional

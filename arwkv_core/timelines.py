@@ -57,11 +57,10 @@ def timeline(
     channel : int, optional
         The channel to hear; the mean of all by default.
     hop : float, optional
-        Seconds between the starts of windows, rounded to 0.16 s; half a window by default, five sixths of the
-        default context.
+        Seconds between the starts of windows, rounded to 0.16 s; half a window by default, three quarters where the
+        model takes any length and no context is given.
     context : float or "full", optional
-        Seconds that the model hears at once, or the whole recording. By default 29.76 where the model takes any length
-        and no hop is given, else the model's own window.
+        Seconds that the model hears at once, or the whole recording; the model's own window by default.
     on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups
         See `event_settings.EventSettings`.
     start : str or datetime, optional

@@ -27,8 +27,11 @@ LEAST_CLIPS = 3
 CLIPS_IN_A_RECORDING = 40
 WAYS: dict[str, dict[str, float | str]] = {
     "9.92 s, each half over the one before": {"context": 9.92},
-    "the default": {},
-    "60 s, each half over the one before": {"context": 60},
+    "9.92 s, a quarter (the default)": {},
+    "9.92 s, a sixth": {"hop": 8.32},
+    "9.92 s, side by side": {"hop": 9.92},
+    "30 s, half": {"context": 30},
+    "60 s, half": {"context": 60},
     "the whole recording": {"context": "full"},
 }
 
@@ -57,7 +60,7 @@ def main() -> None:
     )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--model", default="a-rwkv-t-open")
-    parser.add_argument("--clips", type=int, default=240)
+    parser.add_argument("--clips", type=int, default=480)
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16", "int8"])
     options = parser.parse_args()
     corpus = Corpus.read(options.corpus / "manifest.csv", options.corpus / "labels.csv")
@@ -94,7 +97,7 @@ def main() -> None:
         for name, way in WAYS.items():
             report(reference, name, way)
         for tagger in others:
-            report(tagger, "the default", {})
+            report(tagger, "9.92 s, a quarter (the default)", {})
 
 
 if __name__ == "__main__":

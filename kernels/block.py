@@ -133,17 +133,16 @@ def time_mix(
     """
     sequences, tokens, width = out.shape
     heads = width // N
-    tasks = 2 * sequences * heads
+    chains = sequences * heads
     threads = torch.get_num_threads()
-    states = torch.empty(tasks * block_mix_layout.STATE_FLOATS)
-    scratch = torch.empty(min(threads, tasks) * block_mix_layout.SCRATCH_FLOATS)
+    group = _heads_at_once(chains, threads)
+    states = torch.empty(2 * chains * block_mix_layout.STATE_FLOATS)
+    scratch = torch.empty(min(threads, 2 * group) * block_mix_layout.SCRATCH_FLOATS)
     p = np.zeros(block_mix_layout.WORDS, np.int64)
-    p[block_mix_layout.TASKS] = tasks
     p[block_mix_layout.SCRATCH] = scratch.data_ptr()
     p[block_mix_layout.TOKENS] = tokens
     p[block_mix_layout.HEADS] = heads
     p[block_mix_layout.STATES] = states.data_ptr()
-    p[block_mix_layout.ROWS] = rows.data_ptr()
     p[block_mix_layout.R_PRODUCT : block_mix_layout.R_PRODUCT + 7] = [x.data_ptr() for x in products]
     p[block_mix_layout.V_FIRST] = 0 if v_first is None else v_first.data_ptr()
     vectors = (weights.w0, weights.a0, weights.v0, weights.k_k, weights.k_a, weights.r_k)
@@ -153,12 +152,23 @@ def time_mix(
     p[block_mix_layout.GATE] = gate.data_ptr()
     p[block_mix_layout.OUT] = out.data_ptr()
     compiled = kernel(".numba_block_mix", f"mix_{_SUFFIX[out.dtype]}")
-    for phase in range(2):
-        p[block_mix_layout.NEXT_TASK] = p[block_mix_layout.NEXT_SCRATCH] = 0
-        p[block_mix_layout.PHASE] = phase
-        run_on_threads(compiled, p.ctypes.data, threads)
+    a_chain = tokens * block_mix_layout.ROW * rows.element_size()
+    for first in range(0, chains, group):
+        p[block_mix_layout.ROWS] = rows.data_ptr() - first * a_chain
+        p[block_mix_layout.TASKS] = 2 * min(first + group, chains)
+        for phase in range(2):
+            p[block_mix_layout.NEXT_TASK] = 2 * first
+            p[block_mix_layout.NEXT_SCRATCH] = 0
+            p[block_mix_layout.PHASE] = phase
+            run_on_threads(compiled, p.ctypes.data, threads)
 
 
 def row_floats(sequences: int, tokens: int, width: int) -> int:
-    """Size of the workspace of `time_mix` in float32."""
-    return sequences * tokens * width // N * block_mix_layout.ROW
+    """Size of the workspace of `time_mix` in float32, for as many threads as torch has now."""
+    heads = _heads_at_once(sequences * width // N, torch.get_num_threads())
+    return heads * tokens * block_mix_layout.ROW
+
+
+def _heads_at_once(heads: int, threads: int) -> int:
+    """The fewest that keep all threads busy, two to a head, since fewer rows are more likely to stay in the cache."""
+    return min(heads, threads if threads % 2 else threads // 2)
