@@ -116,9 +116,9 @@ def bench(
     from arwkv_core.benchmark.bench import bench as measure
     from arwkv_core.whole_file import WholeFile, check_output
 
-    for path in (output, plot):
+    for option, path in (("--output", output), ("--plot", plot)):
         if path is not None:
-            check_output(path, overwrite=overwrite)
+            check_output(path, overwrite=overwrite, option=option)
     report = measure(
         part=[one.value for one in part or ()],
         tokens=tokens,

@@ -12,8 +12,16 @@ from .errors import UsageError
 PARTIAL_SUFFIX = ".partial"
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
+def check_output(path: Path, *, overwrite: bool, option: str = "--output") -> None:
     """Refuse an output that can't or must not be written, before any work is done for it.
+
+    Parameters
+    ----------
+    path : Path
+    overwrite : bool
+        Whether it may exist.
+    option : str
+        That names it, for the message.
 
     Raises
     ------
@@ -21,11 +29,11 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         If the path exists and ``overwrite`` is not set, is a folder, or lies in a folder that doesn't exist.
     """
     if path.is_dir():
-        raise UsageError(f"--output {path}: expected a file, found a folder")
+        raise UsageError(f"{option} {path}: expected a file, found a folder")
     if not path.parent.is_dir():
-        raise UsageError(f"--output {path}: there is no folder {path.parent}")
+        raise UsageError(f"{option} {path}: there is no folder {path.parent}")
     if os.path.lexists(path) and not overwrite:
-        raise UsageError(f"--output {path}: exists already; --overwrite replaces it")
+        raise UsageError(f"{option} {path}: exists already; --overwrite replaces it")
 
 
 def check_not_input(path: Path, inputs: Iterable[str]) -> None:

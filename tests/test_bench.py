@@ -1,5 +1,6 @@
 """``arwkv bench``: reports, formats, and no number where the output is off."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typer.testing import CliRunner
 
 import arwkv_core
 from arwkv_cli.app import app
+from arwkv_core.benchmark import bench as bench_module
 from arwkv_core.benchmark import kernel_part, model_part, training_part
+from arwkv_core.benchmark.bench import Report
 from arwkv_core.benchmark.outcome import Failure, NotRun, Row
 from arwkv_core.benchmark.settings import Settings
 from arwkv_core.benchmark.targets import TARGETS
@@ -26,10 +29,18 @@ def run(*arguments: str) -> Result:
 
 
 @pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
-    """Report of the kernel over short sequences, as JSON."""
+def report() -> Report:
+    """Of the kernel over short sequences."""
+    return arwkv_core.bench(part=["kernel"], tokens=64, precision=["fp32"], repeats=1)
+
+
+@pytest.fixture
+def document(report: Report, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The same, as the command writes it for programs."""
+    monkeypatch.setattr(bench_module, "bench", lambda **options: report)
     done = run("--part", "kernel", *TINY, "--format", "json")
     assert done.exit_code == 0, done.output
+    assert done.stderr == ""
     return json.loads(done.stdout)
 
 
@@ -132,14 +143,32 @@ def test_lengths_that_do_not_fit_into_memory_are_left_out(monkeypatch: pytest.Mo
     assert "--tokens" in outcome.reason
 
 
-def test_the_table_tells_targets_and_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_tells_targets(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_module, "bench", lambda **options: report)
     done = run("--part", "kernel", *TINY)
     assert done.exit_code == 0
     for text in ("Bi-WKV-7, backward of 8 × 496 tokens", "≤ 3.00", "≤ 2.00", "forwards"):
         assert text in done.stdout
 
 
-def test_markdown_holds_the_command_and_the_machine(tmp_path: Path) -> None:
+def test_what_is_off_and_what_is_missing_is_told_in_every_format(
+    report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = (Failure("a.b", "a path", "is off"), NotRun("c.d", "a peer", "not installed"))
+    other = dataclasses.replace(report, outcomes=outcomes)
+    monkeypatch.setattr(bench_module, "bench", lambda **options: other)
+    for format in ("table", "markdown", "json"):
+        done = run("--format", format)
+        assert done.exit_code == 1
+        assert "is off" in done.stdout
+        assert "not installed" in done.stdout
+        assert done.stderr == "arwkv: a.b: no number: is off\n"
+
+
+def test_markdown_holds_the_command_and_the_machine(
+    report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_module, "bench", lambda **options: report)
     page = tmp_path / "page.md"
     done = run("--part", "kernel", *TINY, "--format", "markdown", "--output", str(page))
     assert done.exit_code == 0
@@ -148,7 +177,9 @@ def test_markdown_holds_the_command_and_the_machine(tmp_path: Path) -> None:
     assert "`arwkv bench --part kernel --tokens 64 --precision fp32 --repeats 1`" in text
     assert "| what | bar | aim | measured | runs | |" in text
     assert text.startswith("Machine: ")
-    assert run("--part", "kernel", *TINY, "--output", str(page)).exit_code == 2, "it exists already"
+    again = run("--part", "kernel", *TINY, "--output", str(page))
+    assert again.exit_code == 2, "it exists already"
+    assert f"--plot {page}: exists already" in run("--plot", str(page)).stderr
 
 
 @pytest.fixture
