@@ -98,7 +98,6 @@ def test_a_model_whose_output_is_off_gets_no_number(monkeypatch: pytest.MonkeyPa
 
 def test_a_training_step_whose_gradients_are_off_gets_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_part, "BATCHES", (1,))
-    monkeypatch.setattr(training_part, "CHECKED_STEPS", 1)  # the plain loop is slow
     outcomes = list(training_part.measure_training(Settings(repeats=1)))
     assert [type(outcome) for outcome in outcomes if outcome.key == "training.step_1.float32"] == [Row]
     with broken_backend(monkeypatch), pytest.raises(ArwkvError, match="gradient of"):
