@@ -16,8 +16,9 @@ from numba import float32, njit
 from . import grad_layout as at
 from .grad_layout import CHUNK_ROWS
 from .layout import BFLOAT16, FLOAT32
+from .numba_functions import sigmoid
 from .numba_grad_shift import size_of
-from .numba_grad_vector import INLINE_PASS, exp, log, positive, sigmoid
+from .numba_grad_vector import INLINE_PASS, exp, log, positive
 from .numba_rows import read, write
 from .numba_sums import sum_lanes
 from .numba_vector import load, load_scalar, splat, store, zero

@@ -7,9 +7,10 @@ from numba import float32, njit
 from . import grad_layout as at
 from .grad_layout import CHUNK_ROWS
 from .layout import BFLOAT16, FLOAT32
+from .numba_functions import sigmoid
 from .numba_grad_attention import SHORTEST, bonus_of, centre_and_rate, thin, wide
 from .numba_grad_shift_back import accumulate
-from .numba_grad_vector import INLINE_PASS, sigmoid
+from .numba_grad_vector import INLINE_PASS
 from .numba_rows import clear, read, write
 from .numba_sums import sum_lanes
 from .numba_vector import load, load_scalar, splat, store, store_scalar, zero

@@ -1,22 +1,21 @@
-"""Arithmetic of vectors in the passes of training: operators, exp, the logistic function."""
+"""Arithmetic of vectors in the passes of training: operators, maximum, exponential and logarithm."""
 
 import operator
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin
 
+from .numba_functions import LARGEST, emit_bounded, emit_exp
 from .numba_rows import PART
-from .numba_vector import VectorType, constant, fused, i32, splat, vector
+from .numba_vector import VectorType, constant, fused, i32, vector
 from .vector_width import VALUES
 
 # without a test for 0 before each division of two numbers, which could raise
 PASS = PART | {"error_model": "numpy"}
 INLINE_PASS = PASS | {"forceinline": True}
 
-LARGEST = 87.0  # e**87 and e**-87 are normal float32
 _whole = ir.VectorType(i32, VALUES)
 
 
@@ -59,24 +58,11 @@ def positive(typing: Any, x: Any) -> Any:
 
 @intrinsic
 def exp(typing: Any, x: Any) -> Any:
-    """e**x within 2 units in the last place; beyond ± `LARGEST` that of the bound, NaN for NaN."""
+    """e**x; beyond ± `LARGEST` that of the bound, NaN for NaN."""
 
     def emit(context: Any, builder: Any, kind: Any, arguments: Any) -> Any:
-        x = arguments[0]
-        for sign, bound in ((">", LARGEST), ("<", -LARGEST)):
-            limit = constant(bound, vector.llvm)
-            x = builder.select(builder.fcmp_ordered(sign, x, limit), limit, x)
-        # adding 1.5 * 2**23 rounds to a whole number, which then stands in the lowest bits
-        magic = constant(12582912.0, vector.llvm)
-        shifted = fused(builder, x, constant(1.4426950408889634, vector.llvm), magic)
-        power = builder.fsub(shifted, magic)
-        f = fused(builder, power, constant(-0.693359375, vector.llvm), x)  # ln 2 in two parts
-        f = fused(builder, power, constant(2.12194440e-4, vector.llvm), f)
-        p = constant(1 / 5040, vector.llvm)
-        for term in (1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
-            p = fused(builder, p, f, constant(term, vector.llvm))
-        exponent = builder.shl(builder.bitcast(shifted, _whole), constant(23, _whole))
-        return builder.bitcast(builder.add(builder.bitcast(p, _whole), exponent), vector.llvm)
+        bounded = emit_bounded(builder, emit_bounded(builder, arguments[0], ">", LARGEST), "<", -LARGEST)
+        return emit_exp(builder, bounded)
 
     return vector(vector), emit
 
@@ -104,10 +90,3 @@ def log(typing: Any, x: Any) -> Any:
         return builder.select(builder.fcmp_unordered("uno", x, x), x, y)
 
     return vector(vector), emit
-
-
-@njit(**INLINE_PASS)
-def sigmoid(x):
-    """``1 / (1 + exp(-x))``."""
-    one = splat(types.float32(1.0))
-    return one / (one + exp(splat(types.float32(0.0)) - x))

@@ -1,6 +1,8 @@
 """What the network is shown: cuts, targets, mixing, masks."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,9 @@ from arwkv_core.training.batches import Batch, BatchMaker, sampling_weights
 from arwkv_core.training.corpus import Corpus
 from arwkv_core.training.mel_store import MelStore, open_mel_store
 from arwkv_core.training.mixing import mix
-from arwkv_core.training.optimiser import make_optimisers, orthogonalise, set_rates
-from arwkv_core.training.recipe import MixingTable, Recipe
+from arwkv_core.training.optimiser import Muon, make_optimisers, orthogonalise, set_rates
+from arwkv_core.training.precision import takes_bfloat16
+from arwkv_core.training.recipe import MixingTable, OptimiserTable, Recipe
 from arwkv_core.training.run import RECIPES, find_recipe
 from arwkv_core.training.student import Student, set_prior_
 from arwkv_core.training.targets import audible_steps, teacher_weights
@@ -173,6 +176,49 @@ def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
         assert values.min() > 0.3, shape
         assert values.max() < 1.4, shape
         assert values.mean() > 0.7, shape
+
+
+def test_orthogonalising_in_bfloat16_changes_little() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((3, 64, 64), (2, 64, 256), (2, 256, 64)):
+        matrices = torch.randn(shape, generator=generator)
+        exact = orthogonalise(matrices)
+        found = orthogonalise(matrices, torch.bfloat16)
+        assert found.dtype == torch.float32
+        assert (found - exact).norm() <= 0.02 * exact.norm()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "auto"])
+def test_muon_computes_in_the_precision_of_the_recipe(precision: str) -> None:
+    module = torch.nn.ModuleDict({"blocks": torch.nn.ModuleDict({"key": torch.nn.Linear(8, 8)})})
+    table = OptimiserTable(name="muon", precision=precision)
+    _, muon = make_optimisers(module, table)
+    assert isinstance(muon, Muon)
+    fast = takes_bfloat16(torch.device("cpu"), precision)
+    assert muon.dtype == (torch.bfloat16 if fast else torch.float32)
+    if precision != "auto":
+        assert fast == (precision == "bfloat16")
+
+
+def test_freed_memory_is_kept_where_the_c_library_can() -> None:
+    program = """
+import resource, sys
+import torch
+from arwkv_core.training.allocator import keep_freed_memory
+if not keep_freed_memory():
+    sys.exit("another C library")
+for _ in range(10):
+    torch.ones(1 << 22)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(40):
+    torch.ones(1 << 22)  # 4096 pages
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    if "another C library" in done.stderr:
+        pytest.skip("mallopt is glibc's")
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 40 * 4096 / 4, "the kernel was asked for memory again and again"
 
 
 def test_every_parameter_has_one_optimiser(recipe: Recipe) -> None:
