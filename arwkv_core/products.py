@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor
+
+from .errors import UsageError
 
 Product = Callable[[Tensor], Tensor]
 """``(rows, columns)`` -> ``(rows, outputs)``, in the same dtype."""
@@ -68,9 +71,14 @@ def _packed(weight: Tensor, bias: Tensor | None, after: After) -> Product:
 def _quantised(weight: Tensor, bias: Tensor | None, after: After) -> Product:
     scale = (weight.abs().amax(1) / 127).clamp(min=1e-12).double()
     zeros = torch.zeros(len(weight), dtype=torch.int64)
-    packed = torch.ops.quantized.linear_prepack(
-        torch.quantize_per_channel(weight, scale, zeros, 0, torch.qint8), bias
-    )
+    if not hasattr(torch, "quantize_per_channel"):
+        raise UsageError(
+            f"--precision int8: torch {torch.__version__} has no quantised products; take bf16 or fp32"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that torch will have another way some day
+        quantised = torch.quantize_per_channel(weight, scale, zeros, 0, torch.qint8)
+        packed = torch.ops.quantized.linear_prepack(quantised, bias)
     run = torch.ops.quantized.linear_dynamic.default
 
     def product(x: Tensor) -> Tensor:

@@ -40,6 +40,8 @@ def serve(pipe: Connection, threads: int | None, debug: bool) -> None:
     """
     if threads is not None:
         os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+    # A thread of OpenMP that waits in a loop takes a core from the decoder and from other programs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if debug:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     threading.Thread(target=_end_with_parent, daemon=True).start()
