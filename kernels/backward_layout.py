@@ -1,5 +1,6 @@
 """Parameter block and memory of the backward kernel, which `numba_backward` compiles."""
 
+from . import pair_gradients_layout
 from .layout import CHUNK, TENSOR_WORDS
 from .vector_width import VALUES, N
 
@@ -36,4 +37,5 @@ KEPT = DV + CHUNK * N
 
 def scratch_floats(tokens: int) -> int:
     """Scratch memory of a thread: the above, kept states, a decay table, one direction's gradients for the other."""
-    return KEPT + -(-tokens // CHUNK) * KEPT_FLOATS + tokens * DECAYS * N + tokens * GRADIENTS * N
+    work = max(KEPT + -(-tokens // CHUNK) * KEPT_FLOATS, pair_gradients_layout.scratch_floats(tokens))
+    return work + tokens * (DECAYS + GRADIENTS) * N

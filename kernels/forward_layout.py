@@ -1,21 +1,24 @@
 """Parameter block and memory of the forward kernel, which `numba_forward` compiles."""
 
-from .layout import CHUNK, TENSOR_WORDS
+from .layout import TENSOR_WORDS
+from .pairs_layout import PAIRED_CHUNK
 from .vector_width import N
 
 # Words of the parameter block.
-NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, PHASE, TOKENS, HEADS, PARTS, STATES, MEETING, GATE = range(11)
-TENSORS = range(11, 11 + 7 * TENSOR_WORDS, TENSOR_WORDS)
-TENSOR_R, TENSOR_W, TENSOR_K, TENSOR_V, TENSOR_A, TENSOR_B, TENSOR_Y = TENSORS
+NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, PHASE, TOKENS, HEADS, GROUP, PARTS, STATES, GATE = range(11)
+TENSORS = range(11, 11 + 8 * TENSOR_WORDS, TENSOR_WORDS)
+TENSOR_R, TENSOR_W, TENSOR_K, TENSOR_V, TENSOR_A, TENSOR_B, TENSOR_Y, TENSOR_PARTIAL = TENSORS
 WORDS = TENSORS.stop
 
 # Offsets in the row of a token, in floats.
 R, D, K, B, A, V = range(0, 6 * N, N)
 ROW = 6 * N
 
-# Offsets in the row of a token in the buffer between the directions.
-Y, DECAY = 0, N
-MEETING_ROW = 2 * N
+STATE_FLOATS = N * N  # S in blocks [block, key, value]
 
-STATE_FLOATS = N * N + N  # S in blocks [block, key, value], and S a for the coming token
-SCRATCH_FLOATS = (CHUNK + 1) * ROW + CHUNK * N  # rows, of which the last holds only a; outputs
+# Offsets in a thread's scratch memory, in floats. The last row holds the a of a token that comes next.
+OUTPUTS = (PAIRED_CHUNK + 1) * ROW
+PRODUCT = OUTPUTS + PAIRED_CHUNK * N  # of the decays since the start of the chunk
+DOTS = PRODUCT + N  # two of each pair
+S_A = DOTS + 64  # of one block: S a for the coming token
+SCRATCH_FLOATS = S_A + 64

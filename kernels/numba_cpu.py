@@ -5,17 +5,21 @@ import torch
 from torch import Tensor
 
 from . import backward_layout, forward_layout, one_way_layout
+from .huge_pages import ask_for_huge_pages
 from .layout import BFLOAT16, FLOAT32, TENSOR_WORDS
 from .numba_cache import kernel
 from .object_code import Kernel
 from .reference import Gradients
 from .threads import run_on_threads
 from .vector_width import BLOCKS, VALUES, N
+from .workspace import workspace
 
 # Where the kernels stand: modules that are imported only to compile them.
 FORWARD = ".numba_forward", "forward_tasks"
 ONE_WAY = ".numba_one_way", "one_way_tasks"
 BACKWARD = ".numba_backward", "backward_tasks"
+
+MOST_HEADS = 16  # whose states lie in a core's second-level cache beside what is fetched
 
 KINDS = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16}
 
@@ -29,6 +33,13 @@ def _readable(x: Tensor) -> Tensor:
 def _kept_dtype(x: Tensor) -> torch.dtype:
     """The tensor's own where the kernel can write it."""
     return x.dtype if x.dtype in KINDS else torch.float32
+
+
+def _fresh(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """A tensor that will be filled."""
+    x = torch.empty(shape, dtype=dtype)
+    ask_for_huge_pages(x.data_ptr(), x.numel() * x.element_size())
+    return x
 
 
 def _describe(parameters: np.ndarray, word: int, x: Tensor) -> None:
@@ -45,6 +56,16 @@ def parts_for(tasks: int, most: int, threads: int) -> int:
     return min(candidates, key=lambda parts: -(-tasks * parts // threads) * (1 / parts + 0.1))
 
 
+def group_for(tasks: int, heads: int, threads: int) -> int:
+    """How many heads a task has, of `tasks` tasks if each has all: the most with which no thread has to wait."""
+
+    def rounds(group: int) -> int:
+        return -(-tasks * -(-heads // group) // threads) * group
+
+    least = rounds(1)
+    return max(group for group in range(1, min(heads, MOST_HEADS) + 1) if rounds(group) <= least)
+
+
 def prepare() -> None:
     """Compile the forward kernel, or load it from the cache: raises what the compiler raises."""
     kernel(*FORWARD)
@@ -54,7 +75,7 @@ def forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, ga
     """y ``(B, T, H, N)`` in the dtype of v; see `arwkv_kernels.bi_wkv7`."""
     compiled = kernel(*FORWARD)
     inputs = [_readable(x) for x in (r, w, k, v, a, b)]
-    y = torch.empty(v.shape, dtype=_kept_dtype(v))
+    y = _fresh(v.shape, _kept_dtype(v))
     fill_forward(compiled, inputs, gate.float().contiguous(), y)
     return y.to(v.dtype)
 
@@ -65,25 +86,29 @@ def fill_forward(compiled: Kernel, inputs: list[Tensor], gate: Tensor, y: Tensor
     chains = batch * heads
     threads = torch.get_num_threads()
     parts = parts_for(2 * chains, BLOCKS, threads)
-    tasks = 2 * chains * parts
-    states = torch.empty(2 * chains * forward_layout.STATE_FLOATS)
-    meeting = torch.empty(chains * tokens * forward_layout.MEETING_ROW)
-    scratch = torch.empty(min(threads, tasks) * forward_layout.SCRATCH_FLOATS)
-    p = np.zeros(forward_layout.WORDS, np.int64)
-    p[forward_layout.TASKS] = tasks
-    p[forward_layout.SCRATCH] = scratch.data_ptr()
-    p[forward_layout.TOKENS] = tokens
-    p[forward_layout.HEADS] = heads
-    p[forward_layout.PARTS] = parts
-    p[forward_layout.STATES] = states.data_ptr()
-    p[forward_layout.MEETING] = meeting.data_ptr()
-    p[forward_layout.GATE] = gate.data_ptr()
-    for word, x in zip(forward_layout.TENSORS, (*inputs, y), strict=True):
-        _describe(p, word, x)
-    for phase in range(2):
-        p[forward_layout.NEXT_TASK] = p[forward_layout.NEXT_SCRATCH] = 0
-        p[forward_layout.PHASE] = phase
-        run_on_threads(compiled, p.ctypes.data, threads)
+    group = group_for(2 * batch * parts, heads, threads)
+    tasks = 2 * batch * -(-heads // group) * parts
+    states = 2 * chains * forward_layout.STATE_FLOATS
+    scratch = min(threads, tasks) * forward_layout.SCRATCH_FLOATS
+    # a float32 y takes what one direction leaves itself
+    partial = 0 if y.dtype == torch.float32 else y.numel()
+    with workspace(states + scratch + partial) as memory:
+        p = np.zeros(forward_layout.WORDS, np.int64)
+        p[forward_layout.TASKS] = tasks
+        p[forward_layout.SCRATCH] = memory[states:].data_ptr()
+        p[forward_layout.TOKENS] = tokens
+        p[forward_layout.HEADS] = heads
+        p[forward_layout.GROUP] = group
+        p[forward_layout.PARTS] = parts
+        p[forward_layout.STATES] = memory.data_ptr()
+        p[forward_layout.GATE] = gate.data_ptr()
+        left = memory[states + scratch :].view(y.shape) if partial else y
+        for word, x in zip(forward_layout.TENSORS, (*inputs, y, left), strict=True):
+            _describe(p, word, x)
+        for phase in range(2):
+            p[forward_layout.NEXT_TASK] = p[forward_layout.NEXT_SCRATCH] = 0
+            p[forward_layout.PHASE] = phase
+            run_on_threads(compiled, p.ctypes.data, threads)
 
 
 def sweep(
@@ -92,27 +117,29 @@ def sweep(
     """y ``(B, T, H, N)`` in the dtype of v, state ``(B, H, N, N)``; see `arwkv_kernels.wkv7_sweep`."""
     compiled = kernel(*ONE_WAY)
     inputs = [_readable(x) for x in (r, w, k, v, a, b)]
-    y = torch.empty(v.shape, dtype=_kept_dtype(v))
+    y = _fresh(v.shape, _kept_dtype(v))
     batch, tokens, heads, _ = v.shape
     chains = batch * heads
     threads = torch.get_num_threads()
     parts = parts_for(chains, BLOCKS, threads)
-    states = torch.zeros(chains, forward_layout.STATE_FLOATS)
+    group = group_for(batch * parts, heads, threads)
+    tasks = batch * -(-heads // group) * parts
     # from rows of values to blocks of them: [value, key] -> [block, key, value]
-    blocks = states[:, : N * N].view(chains, BLOCKS, N, VALUES)
+    blocks = torch.empty(chains, BLOCKS, N, VALUES)
     blocks.copy_(state.reshape(chains, BLOCKS, VALUES, N).transpose(2, 3))
-    scratch = torch.empty(min(threads, chains * parts) * forward_layout.SCRATCH_FLOATS)
-    p = np.zeros(one_way_layout.WORDS, np.int64)
-    p[forward_layout.TASKS] = chains * parts
-    p[forward_layout.SCRATCH] = scratch.data_ptr()
-    p[forward_layout.TOKENS] = tokens
-    p[forward_layout.HEADS] = heads
-    p[forward_layout.PARTS] = parts
-    p[forward_layout.STATES] = states.data_ptr()
-    p[one_way_layout.REVERSE] = int(reverse)
-    for word, x in zip(forward_layout.TENSORS, (*inputs, y), strict=True):
-        _describe(p, word, x)
-    run_on_threads(compiled, p.ctypes.data, threads)
+    with workspace(min(threads, tasks) * forward_layout.SCRATCH_FLOATS) as scratch:
+        p = np.zeros(one_way_layout.WORDS, np.int64)
+        p[forward_layout.TASKS] = tasks
+        p[forward_layout.SCRATCH] = scratch.data_ptr()
+        p[forward_layout.TOKENS] = tokens
+        p[forward_layout.HEADS] = heads
+        p[forward_layout.GROUP] = group
+        p[forward_layout.PARTS] = parts
+        p[forward_layout.STATES] = blocks.data_ptr()
+        p[one_way_layout.REVERSE] = int(reverse)
+        for word, x in zip(forward_layout.TENSORS, (*inputs, y, y), strict=True):
+            _describe(p, word, x)
+        run_on_threads(compiled, p.ctypes.data, threads)
     return y.to(v.dtype), blocks.transpose(2, 3).reshape(batch, heads, N, N)
 
 
@@ -127,9 +154,9 @@ def backward(
     threads = torch.get_num_threads()
     parts = parts_for(batch * heads, 2 * BLOCKS, threads)
     if parts == 1:
-        gradients = [torch.empty(x.shape, dtype=_kept_dtype(x)) for x in tensors]
+        gradients = [_fresh(x.shape, _kept_dtype(x)) for x in tensors]
     else:
-        gradients = [torch.empty(parts * batch, *x.shape[1:]) for x in tensors]
+        gradients = [_fresh((parts * batch, *x.shape[1:]), torch.float32) for x in tensors]
     dgate = torch.empty(parts * batch, *gate.shape[1:])
     fill_backward(compiled, inputs, gate.float().contiguous(), gradients, dgate, parts, threads)
     results = [*gradients, dgate]
@@ -154,17 +181,17 @@ def fill_backward(
     batch, tokens, heads, _ = inputs[0].shape
     tasks = batch * heads * parts
     floats = backward_layout.scratch_floats(tokens)
-    scratch = torch.empty(min(threads, tasks) * floats)
-    p = np.zeros(backward_layout.WORDS, np.int64)
-    p[backward_layout.TASKS] = tasks
-    p[backward_layout.SCRATCH] = scratch.data_ptr()
-    p[backward_layout.SCRATCH_BYTES] = 4 * floats
-    p[backward_layout.BATCH] = batch
-    p[backward_layout.TOKENS] = tokens
-    p[backward_layout.HEADS] = heads
-    p[backward_layout.PARTS] = parts
-    p[backward_layout.GATE] = gate.data_ptr()
-    p[backward_layout.DGATE] = dgate.data_ptr()
-    for word, x in zip(backward_layout.TENSORS, (*inputs, *gradients), strict=True):
-        _describe(p, word, x)
-    run_on_threads(compiled, p.ctypes.data, threads)
+    with workspace(min(threads, tasks) * floats) as scratch:
+        p = np.zeros(backward_layout.WORDS, np.int64)
+        p[backward_layout.TASKS] = tasks
+        p[backward_layout.SCRATCH] = scratch.data_ptr()
+        p[backward_layout.SCRATCH_BYTES] = 4 * floats
+        p[backward_layout.BATCH] = batch
+        p[backward_layout.TOKENS] = tokens
+        p[backward_layout.HEADS] = heads
+        p[backward_layout.PARTS] = parts
+        p[backward_layout.GATE] = gate.data_ptr()
+        p[backward_layout.DGATE] = dgate.data_ptr()
+        for word, x in zip(backward_layout.TENSORS, (*inputs, *gradients), strict=True):
+            _describe(p, word, x)
+        run_on_threads(compiled, p.ctypes.data, threads)

@@ -7,7 +7,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from .numba_vector import f32, half, i32, pointer, vector
-from .vector_width import VALUES
+from .vector_width import HALF, VALUES
 
 
 def _picked(builder: Any, x: Any, y: Any, lanes: list[int]) -> Any:
@@ -105,3 +105,26 @@ def load_fours(typing: Any, address: Any, index: Any) -> Any:
         return context.make_tuple(builder, signature.return_type, parts)
 
     return types.UniTuple(vector, 4)(types.int64, types.int64), emit
+
+
+@intrinsic
+def transpose_tile(typing: Any, source: Any, source_row: Any, target: Any, target_row: Any) -> Any:
+    """A square of as many rows as a half vector has lanes, transposed; row lengths count float32."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, source_row, target, target_row = arguments
+
+        def place(address: Any, row: Any, i: int) -> Any:
+            return pointer(builder, address, builder.mul(row, ir.Constant(row.type, i)), f32, half.llvm)
+
+        rows = [builder.load(place(source, source_row, i), align=4) for i in range(HALF)]
+        for _ in range(HALF.bit_length() - 1):  # perfect shuffles: as many as make a transpose
+            pairs = list(zip(rows[: HALF // 2], rows[HALF // 2 :], strict=True))
+            low = [lane for i in range(HALF // 2) for lane in (i, HALF + i)]
+            high = [lane + HALF // 2 for lane in low]
+            rows = [_picked(builder, x, y, lanes) for x, y in pairs for lanes in (low, high)]
+        for i, row in enumerate(rows):
+            builder.store(row, place(target, target_row, i), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), emit

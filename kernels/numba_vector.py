@@ -69,6 +69,18 @@ def _loads(kind: VectorType) -> Any:
     return intrinsic(define)
 
 
+def _stores(kind: VectorType) -> Any:
+    def define(typing: Any, address: Any, index: Any, x: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            address, index, x = arguments
+            builder.store(x, pointer(builder, address, index, f32, kind.llvm), align=4)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, kind), emit
+
+    return intrinsic(define)
+
+
 def _zeros(kind: VectorType) -> Any:
     def define(typing: Any) -> Any:
         return kind(), lambda context, builder, signature, arguments: constant(0.0, kind.llvm)
@@ -86,20 +98,9 @@ def _multiply_adds(kind: VectorType) -> Any:
 
 
 load, load_half = _loads(vector), _loads(half)  # (address, index): the vector at address + 4 * index
+store, store_half = _stores(vector), _stores(half)  # (address, index, x): the vector to address + 4 * index
 zero, zero_half = _zeros(vector), _zeros(half)
 multiply_add, multiply_add_half = _multiply_adds(vector), _multiply_adds(half)  # (x, y, z): x * y + z
-
-
-@intrinsic
-def store(typing: Any, address: Any, index: Any, x: Any) -> Any:
-    """A vector to ``address + 4 * index``."""
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, index, x = arguments
-        builder.store(x, pointer(builder, address, index, f32, vector.llvm), align=4)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, vector), emit
 
 
 @intrinsic
@@ -162,3 +163,26 @@ def multiply(typing: Any, x: Any, y: Any) -> Any:
         return builder.fmul(*arguments)
 
     return vector(vector, vector), emit
+
+
+@intrinsic
+def reciprocal(typing: Any, x: Any) -> Any:
+    """``1 / x`` lane by lane."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fdiv(constant(1.0, vector.llvm), arguments[0])
+
+    return vector(vector), emit
+
+
+@intrinsic
+def all_at_least(typing: Any, x: Any, bound: Any) -> Any:
+    """Whether every lane is the bound or more; NaN is not."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, bound = arguments
+        lanes = builder.fcmp_ordered(">=", x, _spread(builder, bound))
+        bits = builder.bitcast(lanes, ir.IntType(VALUES))
+        return builder.icmp_unsigned("==", bits, ir.Constant(ir.IntType(VALUES), -1))
+
+    return types.boolean(vector, types.float32), emit

@@ -33,13 +33,16 @@ def take(typing: Any, address: Any, index: Any) -> Any:
 
 @intrinsic
 def prefetch(typing: Any, address: Any) -> Any:
-    """Ask for the cache line of an address, which need not be valid."""
+    """Ask for the cache line of an address, which need not be valid, into the second-level cache.
+
+    What is asked for is used a chunk later; the first level is filled by the state and the rows of the chunk itself.
+    """
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         line = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
         kind = ir.FunctionType(ir.VoidType(), [line.type, i32, i32, i32])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [line, *(ir.Constant(i32, flag) for flag in (0, 3, 1))])  # read, keep, data
+        builder.call(function, [line, *(ir.Constant(i32, flag) for flag in (0, 2, 1))])  # read, keep, data
         return context.get_dummy_value()
 
     return types.void(types.int64), emit

@@ -2,6 +2,6 @@
 
 from . import forward_layout
 
-# The words of the forward, of which PHASE stays 0 and MEETING and GATE are not read, and one more.
+# The words of the forward, of which PHASE and GATE are not read, and one more.
 REVERSE = forward_layout.WORDS  # 1: from the last token to the first
 WORDS = REVERSE + 1
