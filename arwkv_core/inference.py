@@ -111,10 +111,10 @@ class Inference:
 
 
 def _cores_for(workers: int, each: int) -> list[int]:
-    """A core for each thread, where they take all that the process may use; else none, and they go anywhere.
+    """A core for each thread, where they take all that the process may use; else none, and they go where they may.
 
-    Threads that hand Python's lock to one another are woken on the core of the one that wakes them, and two of them then
-    share it while another lies idle: without cores of their own they took a quarter longer.
+    Threads that hand Python's lock to one another are woken on the core of the one that wakes them, and two of them
+    then share it while another lies idle: without cores of their own they took a quarter longer.
     """
     if not hasattr(os, "sched_getaffinity") or each > 1:
         return []
