@@ -3,7 +3,7 @@
 For each head and direction: the states are run through once and kept every `CHUNK` tokens; then, from the last chunk to
 the first, the states of the chunk are computed again and the gradient G of the state is carried back over them.
 Nothing is ever divided by a decay. That takes heads with any decays; those whose decays are all as slow as the model's
-go through `numba_backward_pairs`, which does the same in about half the time.
+go through `numba_backward_pairs`, which does the same with fewer operations.
 
 Per token, with S_before and S the states around it, g the direction's share of the gate, and g dy r^T already in G::
 
