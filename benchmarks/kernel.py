@@ -32,7 +32,7 @@ SHAPES = {  # what it stands for: sequences, tokens, heads
 }
 ATTENTION = (1, 16384, 6)
 LENGTHS = (1024, 4096, 16384, 65536, 262144)
-HEADS_OVER_LENGTHS = 2
+HEADS_OVER_LENGTHS = 6
 MULTIPLY_ADDS = 5 * 64 * 64  # of a head-step in the plain form: three for the state, one for y, one for S a
 SPINS = 5_000_000
 NAMES = ("r", "w", "k", "v", "a", "b", "gate")
