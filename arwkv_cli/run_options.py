@@ -72,7 +72,7 @@ Hop = Annotated[
     typer.Option(
         metavar="SECONDS",
         help="Distance between windows, rounded to 0.16 s; smaller is slower and smoother."
-        "  [default: half a window; for scores of a model of any length, without --context, three quarters]",
+        "  [default: half a window; for scores, without --context, what the model says of itself]",
     ),
 ]
 Context = Annotated[

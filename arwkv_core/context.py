@@ -12,11 +12,6 @@ LONGEST_SECONDS = 1e6
 """Eleven days: more is a slip of the pen."""
 
 
-THRIFTY_SHARE = 0.75
-"""Hop, as a share of the window, by which scores are made of length-free models: a third of the work is done twice,
-and the scores rank as well as with half a window, where all of it is. `benchmarks/context_quality.py` measures that."""
-
-
 def context_in_frames(context: Context, window: int, *, any_length: bool, model: str) -> int | None:
     """Turn a context into the length of a window.
 
@@ -66,17 +61,17 @@ def _seconds(context: float | str) -> float:
     return seconds
 
 
-def hop_in_frames(hop: float | None, window: int | None, share: float = 0.5) -> int | None:
+def hop_in_frames(hop: float | None, window: int | None, own: int | None = None) -> int | None:
     """Turn the distance between windows into frames.
 
     Parameters
     ----------
     hop : float or None
-        Seconds, rounded to whole steps of 160 ms; None takes a share of the window.
+        Seconds, rounded to whole steps of 160 ms; None takes the model's own, or half a window.
     window : int or None
         Length of a window in frames, a multiple of 16; None for a window that is the whole recording.
-    share : float
-        What None takes, 0 to 1.
+    own : int, optional
+        Frames that the model prefers for windows of this length.
 
     Returns
     -------
@@ -96,7 +91,7 @@ def hop_in_frames(hop: float | None, window: int | None, share: float = 0.5) -> 
         return None
     longest = window * HOP_SECONDS
     if hop is None:
-        return max(1, round(window * share / FRAMES_PER_STEP)) * FRAMES_PER_STEP
+        return own or max(1, round(window / 2 / FRAMES_PER_STEP)) * FRAMES_PER_STEP
     if not STEP_SECONDS - 1e-9 <= hop <= longest + 1e-9:  # NaN fails too
         raise UsageError(f"--hop: expected {STEP_SECONDS:g} to {longest:g} seconds (a window), found {hop:g}")
     return round(hop / STEP_SECONDS) * FRAMES_PER_STEP

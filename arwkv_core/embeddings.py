@@ -200,7 +200,7 @@ class EmbeddingStream:
         model = tables["model"]
         return {
             "level": self.level,
-            "model": {key: model[key] for key in ("name", "weights_sha256", "precision")},
+            "model": {key: model[key] for key in ("name", "weights_sha256", "precision") if key in model},
             "front_end": {**tables["front_end"], "channel": steps.channel},
             "windows": {
                 "frames": steps.window_frames,

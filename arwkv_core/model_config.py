@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from .architecture import Architecture
-from .constants import FBANK_MEAN, FBANK_STD, SAMPLE_RATE
+from .constants import FBANK_MEAN, FBANK_STD, FRAMES_PER_STEP, SAMPLE_RATE
 from .errors import CheckpointError, ConfigError
 from .toml_writer import TomlValue, toml_text
 
@@ -39,6 +39,9 @@ _TABLES: dict[str, dict[str, type]] = {
     "window": {"frames": int},
     "weights": {"file": str, "sha256": str},
 }
+_OPTIONAL: dict[str, dict[str, type]] = {"window": {"hop": int}}
+"""Keys of these tables that may be missing."""
+
 _FREE_TABLES = ("training", "metrics", "licence")
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "text"}
 
@@ -62,6 +65,8 @@ class ModelConfig:
         Normalisation of the log-mels: ``(fbank - mean) / std``.
     active_threshold : float
         A step whose score reaches it counts as active; between 0 and 1.
+    hop_frames : int, optional
+        Frames between windows that serves its scores best, a multiple of 16 up to its window; None for half of it.
     training, metrics, licence : mapping
         Free tables for people: text, numbers, lists and tables of them.
     weights_file : str
@@ -81,6 +86,7 @@ class ModelConfig:
     mean: float = FBANK_MEAN
     std: float = FBANK_STD
     active_threshold: float = 0.5
+    hop_frames: int | None = None
     training: Mapping[str, TomlValue] = field(default_factory=dict)
     metrics: Mapping[str, TomlValue] = field(default_factory=dict)
     licence: Mapping[str, TomlValue] = field(default_factory=dict)
@@ -100,6 +106,9 @@ class ModelConfig:
         function = self.score_function
         require(function in choices, "scores.function", " or ".join(map(repr, choices)), function)
         require(0 < self.active_threshold < 1, "scores.active_threshold", "0 < x < 1", self.active_threshold)
+        hop, window = self.hop_frames, self.architecture.frames
+        fits = hop is None or (0 < hop <= window and hop % FRAMES_PER_STEP == 0)
+        require(fits, "window.hop", f"a multiple of {FRAMES_PER_STEP} up to {window} (frames)", hop)
         require(math.isfinite(self.mean), "front_end.mean", "a finite number", self.mean)
         require(0 < self.std < math.inf, "front_end.std", "a finite number above 0", self.std)
         file = self.weights_file
@@ -173,7 +182,10 @@ class ModelConfig:
         values: dict[str, dict[str, Any]] = {}
         for key, types in _TABLES.items():
             table = _take(document, key, dict)
-            values[key] = {inner: _take(table, inner, kind, key) for inner, kind in types.items()}
+            optional = {inner: kind for inner, kind in _OPTIONAL.get(key, {}).items() if inner in table}
+            values[key] = {
+                inner: _take(table, inner, kind, key) for inner, kind in {**types, **optional}.items()
+            }
             _require_empty(table, key)
         _require_empty(document)
 
@@ -189,6 +201,7 @@ class ModelConfig:
             mean=values["front_end"]["mean"],
             std=values["front_end"]["std"],
             active_threshold=values["scores"]["active_threshold"],
+            hop_frames=values["window"].get("hop"),
             weights_file=values["weights"]["file"],
             weights_sha256=values["weights"]["sha256"],
             **free,
@@ -222,7 +235,7 @@ class ModelConfig:
                     "std": float(self.std),
                 },
                 "scores": {"function": self.score_function, "active_threshold": float(self.active_threshold)},
-                "window": {"frames": arch.frames},
+                "window": {"frames": arch.frames} | ({"hop": self.hop_frames} if self.hop_frames else {}),
                 "training": self.training,
                 "metrics": self.metrics,
                 "licence": self.licence,
@@ -281,6 +294,10 @@ def _take(table: dict[str, Any], key: str, kind: type, parent: str = "") -> Any:
 
 def _require_empty(table: dict[str, Any], parent: str = "") -> None:
     for key in table:
-        known = [*_TABLES[parent]] if parent else ["schema_version", "name", *_TABLES, *_FREE_TABLES]
+        known = (
+            [*_TABLES[parent], *_OPTIONAL.get(parent, {})]
+            if parent
+            else ["schema_version", "name", *_TABLES, *_FREE_TABLES]
+        )
         path = f"{parent}.{key}" if parent else key
         raise ConfigError(f"{path}: unknown key, expected {', '.join(known)}")

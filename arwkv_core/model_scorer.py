@@ -75,6 +75,11 @@ class ModelScorer:
         return self.config.window_frames
 
     @property
+    def hop_frames(self) -> int | None:
+        """Frames between its own windows that it prefers; None for half a window."""
+        return self.config.hop_frames
+
+    @property
     def any_length(self) -> bool:
         """Whether it takes windows of any length: it has no table of positions in time."""
         return self.model.arch.position == "frequency"

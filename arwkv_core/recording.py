@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .audio import open_audio
 from .constants import FRAMES_PER_STEP, HOP_SECONDS, WINDOW_SECONDS
-from .context import THRIFTY_SHARE, Context, context_in_frames, hop_in_frames, says_out_of_memory
+from .context import Context, context_in_frames, hop_in_frames, says_out_of_memory
 from .errors import CheckpointError, ContextError
 from .features import log_mel_blocks
 from .labels import LabelSet
@@ -27,8 +27,12 @@ Source = str | Path | BinaryIO
 Progress = Callable[[float, float | None], None]
 """Called with the seconds scored so far and, where known, the seconds that the header states."""
 
-BATCH_FRAMES = 6 * 992
-"""Frames that the model takes at once: six windows of 9.92 s. A kill costs less than a minute of a recording."""
+BATCH_FRAMES = 8 * 992
+"""Frames that the model takes at once at most: eight windows of 9.92 s."""
+
+BATCH_ADVANCE_FRAMES = 4416
+"""Frames by which a batch gets on at most, six windows that are 7.36 s apart: a kill
+costs less than a minute of a recording."""
 
 DECODING_SHARE = 0.15
 """Share of the time that decoding takes where the whole recording is heard at once; for progress only."""
@@ -50,7 +54,7 @@ class StepStream:
     channel : int, optional
         The channel to hear; the mean of all by default.
     hop : float, optional
-        Seconds between windows; half a window by default, but see `thrifty`.
+        Seconds between windows; half a window by default, but see `own_hop`.
     context : float or str, optional
         Seconds that the model hears at once, or ``"full"``: the whole recording. By default the model's own window.
     progress : callable, optional
@@ -78,8 +82,8 @@ class StepStream:
     coverage: Coverage
     warnings: list[str]
 
-    thrifty = False
-    """Whether windows of a length-free model overlap by default by less than half; see `context.THRIFTY_SHARE`."""
+    own_hop = False
+    """Whether the model may say how far apart its own windows are by default, instead of half a window."""
 
     def __init__(
         self,
@@ -99,8 +103,9 @@ class StepStream:
             self.window_frames = context_in_frames(
                 context, scorer.window_frames, any_length=scorer.any_length, model=scorer.name
             )
-        thrifty = self.thrifty and scorer.any_length and context is None
-        self.hop_frames = hop_in_frames(hop, self.window_frames, THRIFTY_SHARE if thrifty else 0.5)
+        # whoever else gives scores need not prefer a hop
+        own = getattr(scorer, "hop_frames", None) if self.own_hop and context is None else None
+        self.hop_frames = hop_in_frames(hop, self.window_frames, own)
         self.warnings = []
         self._frames = 0
 
@@ -159,7 +164,8 @@ class StepStream:
             return
         cutter = WindowCutter(self.window_frames, self.hop_frames)
         with self._open() as (audio, log_mels):
-            for windows in _batches(_cut(cutter, log_mels), max(1, BATCH_FRAMES // self.window_frames)):
+            size = max(1, min(BATCH_FRAMES // self.window_frames, BATCH_ADVANCE_FRAMES // self.hop_frames))
+            for windows in _batches(_cut(cutter, log_mels), size):
                 end = max(window.start + len(window.features) for window in windows)
                 if end > self.first_step * FRAMES_PER_STEP:
                     features = [window.features for window in windows]
@@ -255,7 +261,7 @@ class StepStream:
 class ScoreStream(StepStream):
     """The step scores of a recording: a row has a column for each class."""
 
-    thrifty = True
+    own_hop = True
 
     @property
     def labels(self) -> LabelSet:

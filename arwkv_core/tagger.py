@@ -206,8 +206,8 @@ class Tagger(ModelScorer):
         pool : {"mean", "max", "active"}
             What ranks the tags.
         hop : float, optional
-            Seconds between the starts of windows, rounded to 0.16 s; half a window by default, three quarters where
-            the model takes any length and no context is given.
+            Seconds between the starts of windows, rounded to 0.16 s; half a window by default, or what the
+            model's config says of its own window.
         context : float or str, optional
             Seconds of a window, or ``"full"``: the whole recording at once, in memory that grows with it. By
             default the model's own window.

@@ -57,8 +57,8 @@ def timeline(
     channel : int, optional
         The channel to hear; the mean of all by default.
     hop : float, optional
-        Seconds between the starts of windows, rounded to 0.16 s; half a window by default, three quarters where the
-        model takes any length and no context is given.
+        Seconds between the starts of windows, rounded to 0.16 s; half a window by default, or what the model's config
+        says of its own window.
     context : float or "full", optional
         Seconds that the model hears at once, or the whole recording; the model's own window by default.
     on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from broken_backend import broken_backend
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import arwkv_core
 from arwkv_cli.app import app

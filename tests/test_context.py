@@ -203,7 +203,7 @@ def test_the_context_reaches_the_result_and_the_store(tagger: Tagger, tmp_path: 
     path, kept = recording(tmp_path, 40 * SAMPLE_RATE), tmp_path / "x.scores.parquet"
     results = {context: tagger.tag(path, context=context) for context in (None, 5, 16, "full")}
     assert len({result.tags[0].mean for result in results.values()}) == 4
-    windows_of = {"full": (None, None), 16: (1600, 800), None: (992, 744)}  # frames, and frames of a hop
+    windows_of = {"full": (None, None), 16: (1600, 800), None: (992, 496)}  # frames, and frames of a hop
     for context, (frames, hop) in windows_of.items():
         scores = np.concatenate(list(scored(tagger, str(path), kept=kept, context=context)))
         windows = StoredScores(kept).meta["windows"]

@@ -58,7 +58,11 @@ def test_a_folder_in_all_formats(run_arwkv: RunArwkv, tmp_path: Path, tagger: Ta
             np.testing.assert_array_equal(starts, wanted.starts)
             np.testing.assert_array_equal(ends, wanted.ends)
             assert record["file"] == f"in/{name}"
-            assert record["model"] == {"name": wanted.model, "weights_sha256": wanted.weights_sha256}
+            assert record["model"] == {
+                "name": wanted.model,
+                "weights_sha256": wanted.weights_sha256,
+                "precision": tagger.precision,
+            }
             assert record["windows"]["hop_frames"] == 256
             assert record["coverage"]["decoded_seconds"] == wanted.coverage.decoded_seconds
         rows = table[table["file"] == f"in/{name}"]

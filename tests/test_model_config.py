@@ -43,6 +43,13 @@ def test_a_config_is_written_as_it_is_read(free: dict[str, object]) -> None:
     assert ModelConfig.from_toml(config.to_toml()) == config
 
 
+def test_a_hop_is_written_as_it_is_read() -> None:
+    config = dataclasses.replace(SAVED, hop_frames=496)
+    assert "hop = 496" in config.to_toml()
+    assert ModelConfig.from_toml(config.to_toml()) == config
+    assert "hop" not in SAVED.to_toml()
+
+
 def test_numbers_of_numpy_are_written_as_numbers() -> None:
     assert toml_text({"map": np.float64(0.25)}) == "map = 0.25\n"
 
@@ -93,6 +100,8 @@ def test_the_window_is_that_of_the_architecture() -> None:
         ('"sigmoid"', '"sigmoids"', "scores.function: expected 'sigmoid' or 'softmax', found 'sigmoids'"),
         ("active_threshold = 0.5", "active_threshold = 1.5", "scores.active_threshold: expected 0 < x < 1"),
         ("frames = 992", "frames = 1000", "frames must be a multiple of 16, found 1000"),
+        ("frames = 992", "frames = 992\nhop = 1000", "window.hop: expected a multiple of 16 up to 992"),
+        ("frames = 992", "frames = 992\nhop = 0.5", "window.hop: expected a whole number, found 0.5"),
         ("[window]\n", "", "scores.frames: unknown key"),
         ("[training]", "[trainings]", "trainings: unknown key"),
         ("clips = 120", "clips = 2026-01-01", "training.clips: expected text, a number"),

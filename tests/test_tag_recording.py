@@ -9,9 +9,10 @@ import pytest
 import soundfile
 from fake_scorer import LoudnessScorer
 
-from arwkv_core import recording
+from arwkv_core import load, recording
 from arwkv_core.constants import SAMPLE_RATE, STEP_SECONDS
 from arwkv_core.context import hop_in_frames
+from arwkv_core.embeddings import EmbeddingStream
 from arwkv_core.errors import AudioError, CheckpointError, UsageError
 from arwkv_core.labels import LabelSet
 from arwkv_core.recording import ScoreStream
@@ -82,6 +83,15 @@ def test_windows_reach_the_model_in_batches(monkeypatch: pytest.MonkeyPatch) -> 
     scorer = LoudnessScorer(window_frames=992)
     list(stream_of(FakeAudio(60), monkeypatch, scorer=scorer))
     assert [shape[:2] for shape in scorer.batches] == [(8, 992), (4, 992)]
+
+
+def test_a_model_may_say_how_far_apart_its_windows_are() -> None:
+    tagger = load()
+    assert tagger.hop_frames == tagger.config.hop_frames == 736
+    assert tagger.stream("not-there.wav").hop_frames == 736
+    assert tagger.stream("not-there.wav", hop=4.96).hop_frames == 496
+    assert tagger.stream("not-there.wav", context=16).hop_frames == 800
+    assert EmbeddingStream(tagger, "not-there.wav").provenance["windows"]["hop_frames"] == 496
 
 
 def test_progress_tells_the_seconds_scored(monkeypatch: pytest.MonkeyPatch) -> None:
