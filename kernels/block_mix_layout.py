@@ -1,5 +1,6 @@
 """Parameter block and memory of the heart of a time mix, which `numba_block_mix` compiles."""
 
+from . import forward_layout
 from .layout import CHUNK
 from .vector_width import N
 
@@ -9,9 +10,10 @@ R_PRODUCT, K_PRODUCT, V_PRODUCT, W_PRODUCT, A_PRODUCT, MIX_PRODUCT, G_PRODUCT, V
 W0, A0, V0, K_K, K_A, R_K, NORM_WEIGHT, NORM_BIAS, GATE, OUT = range(17, 27)
 WORDS = 27
 
-# Offsets in the row of a token, in floats; Y is the output of the direction that came first.
-R, D, K, B, A, V, Y = range(0, 7 * N, N)
-ROW = 7 * N
+# A token's row is that of the forward, which its sweep reads; behind it stands the output of the direction that came
+# first. Offsets in floats.
+Y = forward_layout.ROW
+ROW = Y + N
 
 STATE_FLOATS = N * N + N  # S in blocks [block, key, value], and S a for the coming token
 SCRATCH_FLOATS = CHUNK * N + N  # outputs of a chunk; the a of the token behind it

@@ -42,19 +42,15 @@ from .block_mix_layout import (
     V_PRODUCT,
     W0,
     W_PRODUCT,
-    A,
-    B,
-    D,
-    K,
-    R,
-    V,
     Y,
 )
+from .forward_layout import A, B, D, K, R, V
 from .layout import BFLOAT16, CHUNK, FLOAT32
+from .numba_forward import sweep
 from .numba_functions import exp_of_product, sigmoid
-from .numba_rows import INLINE, PART, clear, fetch, read, token_of, write
+from .numba_rows import INLINE, clear, fetch, read, token_of, write
 from .numba_sums import sum_lanes
-from .numba_vector import add, broadcast, load, load_scalar, multiply, multiply_add, splat, store, zero
+from .numba_vector import add, load, load_scalar, multiply, multiply_add, splat, store, zero
 from .numba_words import take, word
 from .vector_width import BLOCKS, VALUES, N
 
@@ -145,23 +141,6 @@ def finish(p, row, y, token, h, direction, kind):
         x = multiply_add(bonus, load(row, V + i), x)
         g = read(word(p, G_PRODUCT) + place, i, kind)
         write(word(p, OUT) + place, i, multiply(x, g), kind)
-
-
-@njit(**PART)
-def sweep(S, row, a, v, s, out):
-    """One token of one block of values: update S and s, leave S r in out; `a` is that of the coming token."""
-    value = load(v, 0)
-    now = load(s, 0)
-    y = zero()
-    coming = zero()
-    for j in range(N):
-        x = multiply_add(load(S, j * VALUES), broadcast(row, D + j), multiply(value, broadcast(row, K + j)))
-        x = multiply_add(now, broadcast(row, B + j), x)
-        store(S, j * VALUES, x)
-        y = multiply_add(x, broadcast(row, R + j), y)
-        coming = multiply_add(x, broadcast(a, j), coming)
-    store(s, 0, coming)
-    store(out, 0, y)
 
 
 @njit(**INLINE)

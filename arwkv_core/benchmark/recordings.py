@@ -14,6 +14,7 @@ Floats = NDArray[np.float32]
 
 MP3_RATE = 44_100
 MP3_BIT_RATE = 128_000
+PACKET_SAMPLES = 1_152
 PIECE_SECONDS = 60
 """Of sound that a long recording repeats."""
 
@@ -43,11 +44,12 @@ def write_mp3(path: Path, seconds: float) -> None:
     packets = _encode(once, waveform(min(seconds, PIECE_SECONDS), MP3_RATE))
     piece = once.read_bytes()
     once.unlink()
-    whole, rest = divmod(seconds, PIECE_SECONDS) if seconds > PIECE_SECONDS else (1, 0)
+    # counted in packets: a piece is up to two of them longer than a minute, which would add up
+    whole, rest = divmod(round(seconds * MP3_RATE / PACKET_SAMPLES), len(packets))
     with path.open("wb") as file:
-        for _ in range(int(whole)):
+        for _ in range(whole):
             file.write(piece)
-        file.write(piece[: sum(packets[: round(len(packets) * rest / PIECE_SECONDS)])])
+        file.write(piece[: sum(packets[:rest])])
 
 
 def _encode(path: Path, mono: Floats) -> list[int]:
