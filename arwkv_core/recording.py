@@ -30,8 +30,8 @@ Progress = Callable[[float, float | None], None]
 BATCH_FRAMES = 8 * 992
 """Frames that the model takes at once at most: eight windows of 9.92 s."""
 
-BATCH_ADVANCE_FRAMES = 4416
-"""Frames by which a batch gets on at most, six windows that are 7.36 s apart: a kill
+BATCH_ADVANCE_FRAMES = 4992
+"""Frames by which a batch gets on at most, six windows that are 8.32 s apart: a kill
 costs less than a minute of a recording."""
 
 DECODING_SHARE = 0.15
@@ -165,16 +165,29 @@ class StepStream:
         cutter = WindowCutter(self.window_frames, self.hop_frames)
         with self._open() as (audio, log_mels):
             size = max(1, min(BATCH_FRAMES // self.window_frames, BATCH_ADVANCE_FRAMES // self.hop_frames))
-            for windows in _batches(_cut(cutter, log_mels), size):
-                end = max(window.start + len(window.features) for window in windows)
-                if end > self.first_step * FRAMES_PER_STEP:
-                    features = [window.features for window in windows]
-                    # a window may be long: one alone is not copied
-                    heard = self.hear(features[0][None] if len(features) == 1 else np.stack(features))
-                    for window, rows in zip(windows, heard, strict=True):
-                        yield Span(window.start, len(window.features)), rows
-                self._report(end * HOP_SECONDS, audio)
+            # heard in a thread ahead, so that the model need not wait while scores are blended
+            with closing(prefetch(self._heard(_batches(_cut(cutter, log_mels), size)), 1)) as batches:
+                for spans, heard in batches:
+                    yield from zip(spans, heard, strict=True)
+                    self._report((spans[-1].start + spans[-1].frames) * HOP_SECONDS, audio)
             self._conclude(cutter.frames, audio)
+
+    def _heard(self, batches: Iterable[list[Window]]) -> Iterator[tuple[list[Span], Floats]]:
+        """Yield where the windows of a batch lie, and what the model says of them.
+
+        Batches that end before `first_step` are passed over.
+        """
+        for windows in batches:
+            spans = [Span(window.start, len(window.features)) for window in windows]
+            if spans[-1].start + spans[-1].frames > self.first_step * FRAMES_PER_STEP:
+                features = [window.features for window in windows]
+                windows.clear()  # what the model has heard is not held while scores wait
+                # a window may be long: one alone is not copied
+                batch = features[0][None] if len(features) == 1 else np.stack(features)
+                features.clear()
+                heard = self.hear(batch)
+                del batch
+                yield spans, heard
 
     def _blended(self) -> Generator[tuple[int, Floats], None, None]:
         """Yield rows that are final, and the step at which they begin."""

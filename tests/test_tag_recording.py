@@ -87,8 +87,8 @@ def test_windows_reach_the_model_in_batches(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_model_may_say_how_far_apart_its_windows_are() -> None:
     tagger = load()
-    assert tagger.hop_frames == tagger.config.hop_frames == 736
-    assert tagger.stream("not-there.wav").hop_frames == 736
+    assert tagger.hop_frames == tagger.config.hop_frames == 832
+    assert tagger.stream("not-there.wav").hop_frames == 832
     assert tagger.stream("not-there.wav", hop=4.96).hop_frames == 496
     assert tagger.stream("not-there.wav", context=16).hop_frames == 800
     assert EmbeddingStream(tagger, "not-there.wav").provenance["windows"]["hop_frames"] == 496
