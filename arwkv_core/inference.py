@@ -108,23 +108,3 @@ class Inference:
             barrier.wait()
             torch.set_num_threads(all_threads)
         return self._pool
-
-
-def _cores_for(workers: int, each: int) -> list[int]:
-    """A core for each thread, where they take all that the process may use; else none, and they go where they may.
-
-    Threads that hand Python's lock to one another are woken on the core of the one that wakes them, and two of them
-    then share it while another lies idle: without cores of their own they took a quarter longer.
-    """
-    if not hasattr(os, "sched_getaffinity") or each > 1:
-        return []
-    cores = sorted(os.sched_getaffinity(0))
-    return cores if len(cores) == workers else []
-
-
-def _begin(threads: int, cores: list[int]) -> None:
-    """Set up a thread of the pool: how many threads torch may use in it, and its core, which it takes off the list."""
-    torch.set_num_threads(threads)
-    if cores:
-        with contextlib.suppress(OSError):  # the system may forbid it
-            os.sched_setaffinity(0, {cores.pop()})
