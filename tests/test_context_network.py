@@ -8,6 +8,7 @@ from fake_models import random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import Parameter
 
 from arwkv_core.architecture import Architecture
 from arwkv_core.full_context import FullContext
@@ -111,8 +112,11 @@ def test_progress_rises_to_one(model: ARWKV) -> None:
 
 
 def floats_alive() -> int:
-    """In all tensors that Python holds, storage by storage; weights that oneDNN has packed have none."""
-    tensors = [x for x in gc.get_objects() if issubclass(type(x), Tensor) and x.layout == torch.strided]
+    """In all tensors that Python holds, storage by storage.
+
+    Weights that oneDNN has packed have no storage, nor have the fake tensors that other tests may have left behind.
+    """
+    tensors = [x for x in gc.get_objects() if type(x) in (Tensor, Parameter) and x.layout == torch.strided]
     storages = [x.untyped_storage() for x in tensors]
     return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values()) // 4
 
