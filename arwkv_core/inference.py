@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -63,9 +64,12 @@ class Inference:
             each = 1
         if side_by_side == 1 and each == threads:
             return torch.cat([self._window(network, window) for window in windows])
-        with self._lock:  # whoever else uses this network waits: the cores are taken
+        with self._lock:
             pool = self._threads(side_by_side, each, threads)
-            return torch.cat(list(pool.map(lambda window: self._window(network, window), windows)))
+            found = pool.map(lambda window: self._window(network, window), windows)
+        return torch.cat(
+            list(found)
+        )  # windows of another call may lie between these: no thread is idle meanwhile
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Let torch's own products run in the precision, where the network is not a fused one."""
@@ -97,8 +101,8 @@ class Inference:
             self._pool = ThreadPoolExecutor(
                 workers,
                 thread_name_prefix="arwkv-window",
-                initializer=torch.set_num_threads,
-                initargs=(each,),
+                initializer=_begin,
+                initargs=(each, _cores_for(workers, each)),
             )
             self._layout, self._process = (workers, each), os.getpid()
             # Each thread sets the number for itself, and for threads to come: those should have the old one.
@@ -108,3 +112,23 @@ class Inference:
             barrier.wait()
             torch.set_num_threads(all_threads)
         return self._pool
+
+
+def _cores_for(workers: int, each: int) -> list[int]:
+    """A core for each thread, where they take all that the process may use; else none, and they go where they may.
+
+    Threads that hand Python's lock to one another are woken on the core of the one that wakes them, and two of them
+    then share it while another lies idle.
+    """
+    if not hasattr(os, "sched_getaffinity") or each > 1:
+        return []
+    cores = sorted(os.sched_getaffinity(0))
+    return cores if len(cores) == workers else []
+
+
+def _begin(threads: int, cores: list[int]) -> None:
+    """Set up a thread of the pool: how many threads torch may use in it, and its core, which it takes off the list."""
+    torch.set_num_threads(threads)
+    if cores and sys.platform == "linux":
+        with contextlib.suppress(OSError):  # the system may forbid it
+            os.sched_setaffinity(0, {cores.pop()})  # of this thread alone

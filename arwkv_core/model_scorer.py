@@ -80,6 +80,15 @@ class ModelScorer:
         return self.config.hop_frames
 
     @property
+    def batches_at_once(self) -> int:
+        """Batches of windows that are best heard at the same time, by threads of the caller.
+
+        On a CPU two: threads take windows one by one, and while the last windows of one batch are in work, or its
+        scores are made, those of the other keep every core busy.
+        """
+        return 2 if self.device.type == "cpu" else 1
+
+    @property
     def any_length(self) -> bool:
         """Whether it takes windows of any length: it has no table of positions in time."""
         return self.model.arch.position == "frequency"

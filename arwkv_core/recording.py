@@ -1,6 +1,8 @@
 """From a recording to its step scores: decode, log-mels, windows, model, blend; in flat memory."""
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -31,7 +33,7 @@ BATCH_FRAMES = 8 * 992
 """Frames that the model takes at once at most: eight windows of 9.92 s."""
 
 BATCH_ADVANCE_FRAMES = 4992
-"""Frames by which a batch gets on at most, six windows that are 8.32 s apart: a kill
+"""Frames by which the batches in work get on at most, six windows that are 8.32 s apart: a kill
 costs less than a minute of a recording."""
 
 DECODING_SHARE = 0.15
@@ -165,29 +167,47 @@ class StepStream:
         cutter = WindowCutter(self.window_frames, self.hop_frames)
         with self._open() as (audio, log_mels):
             size = max(1, min(BATCH_FRAMES // self.window_frames, BATCH_ADVANCE_FRAMES // self.hop_frames))
+            at_once = getattr(self.scorer, "batches_at_once", 1) if size > 1 else 1
+            batches = _batches(_cut(cutter, log_mels), max(1, size // at_once))
             # heard in a thread ahead, so that the model need not wait while scores are blended
-            with closing(prefetch(self._heard(_batches(_cut(cutter, log_mels), size)), 1)) as batches:
-                for spans, heard in batches:
-                    yield from zip(spans, heard, strict=True)
+            with closing(prefetch(self._heard(batches, at_once), 1)) as heard:
+                for spans, rows in heard:
+                    yield from zip(spans, rows, strict=True)
                     self._report((spans[-1].start + spans[-1].frames) * HOP_SECONDS, audio)
             self._conclude(cutter.frames, audio)
 
-    def _heard(self, batches: Iterable[list[Window]]) -> Iterator[tuple[list[Span], Floats]]:
-        """Yield where the windows of a batch lie, and what the model says of them.
+    def _heard(
+        self, batches: Iterable[list[Window]], at_once: int
+    ) -> Generator[tuple[list[Span], Floats], None, None]:
+        """Yield where the windows of a batch lie, and what the model says of them; `at_once` batches are in work.
 
         Batches that end before `first_step` are passed over.
         """
-        for windows in batches:
-            spans = [Span(window.start, len(window.features)) for window in windows]
-            if spans[-1].start + spans[-1].frames > self.first_step * FRAMES_PER_STEP:
-                features = [window.features for window in windows]
-                windows.clear()  # what the model has heard is not held while scores wait
-                # a window may be long: one alone is not copied
-                batch = features[0][None] if len(features) == 1 else np.stack(features)
-                features.clear()
-                heard = self.hear(batch)
-                del batch
-                yield spans, heard
+        with ThreadPoolExecutor(at_once, thread_name_prefix="arwkv-batch") as threads:
+            in_work: deque[tuple[list[Span], Future[Floats]]] = deque()
+            try:
+                for windows in batches:
+                    spans = [Span(window.start, len(window.features)) for window in windows]
+                    if spans[-1].start + spans[-1].frames > self.first_step * FRAMES_PER_STEP:
+                        in_work.append((spans, threads.submit(self._hear_batch, windows)))
+                    del windows
+                    if len(in_work) == at_once:
+                        spans, future = in_work.popleft()
+                        yield spans, future.result()
+                while in_work:
+                    spans, future = in_work.popleft()
+                    yield spans, future.result()
+            finally:
+                for _, future in in_work:
+                    future.cancel()
+
+    def _hear_batch(self, windows: list[Window]) -> Floats:
+        features = [window.features for window in windows]
+        windows.clear()  # what the model has heard is not held while scores wait
+        # a window may be long: one alone is not copied
+        batch = features[0][None] if len(features) == 1 else np.stack(features)
+        features.clear()
+        return self.hear(batch)
 
     def _blended(self) -> Generator[tuple[int, Floats], None, None]:
         """Yield rows that are final, and the step at which they begin."""

@@ -1,5 +1,6 @@
 """Step scores of recordings of any length: complete, in the right place, in flat memory."""
 
+import threading
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,54 @@ def test_windows_reach_the_model_in_batches(monkeypatch: pytest.MonkeyPatch) -> 
     scorer = LoudnessScorer(window_frames=992)
     list(stream_of(FakeAudio(60), monkeypatch, scorer=scorer))
     assert [shape[:2] for shape in scorer.batches] == [(8, 992), (4, 992)]
+
+
+class CountingScorer(LoudnessScorer):
+    """Notes how many of its calls run at once."""
+
+    def __init__(self, batches_at_once: int | None) -> None:
+        super().__init__(window_frames=992)
+        if batches_at_once is not None:
+            self.batches_at_once = batches_at_once
+        self.running = self.most = 0
+        self.together = threading.Event()
+        self._lock = threading.Lock()
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        with self._lock:
+            self.running += 1
+            self.most = max(self.most, self.running)
+            if self.running > 1:
+                self.together.set()
+        self.together.wait(0.5)
+        scores = super().scores(features)
+        with self._lock:
+            self.running -= 1
+        return scores
+
+
+@pytest.mark.parametrize(("at_once", "sizes"), [(None, [8, 4]), (1, [8, 4]), (2, [4, 4, 4])])
+def test_batches_are_heard_at_once_where_a_model_asks_for_it(
+    at_once: int | None, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = np.concatenate(list(stream_of(FakeAudio(60), monkeypatch, scorer=LoudnessScorer(992))))
+    scorer = CountingScorer(at_once)
+    scores = np.concatenate(list(stream_of(FakeAudio(60), monkeypatch, scorer=scorer)))
+    assert sorted(shape[0] for shape in scorer.batches) == sorted(sizes)
+    assert scorer.most == (at_once or 1)
+    assert np.array_equal(scores, plain)
+
+
+def test_an_error_in_one_of_two_batches_is_the_stream_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(CountingScorer):
+        def scores(self, features: np.ndarray) -> np.ndarray:
+            if len(self.batches) >= 2:
+                raise MemoryError("no more")
+            return super().scores(features)
+
+    stream = iter(stream_of(FakeAudio(60), monkeypatch, scorer=Failing(2)))
+    with pytest.raises(MemoryError, match="no more"):
+        list(stream)
 
 
 def test_a_model_may_say_how_far_apart_its_windows_are() -> None:
