@@ -21,6 +21,10 @@ from .precision import BF16, INT8
 
 _FUSED_BACKEND = "numba"
 
+BATCHES_AT_ONCE = 2
+"""Batches of windows that are best given at the same time, by threads of the caller: while the last windows of one are
+in work, or its scores are made, those of the other keep every core busy."""
+
 LEAST_TO_SHARE = 150_000
 """Tokens × width of a lone window from which on threads share its products: they wait for one another after each."""
 
@@ -58,7 +62,7 @@ class Inference:
         network.model.check_input(fbank)
         windows = torch.split(fbank, 1)
         threads = torch.get_num_threads()
-        side_by_side = min(threads, len(windows))
+        side_by_side = min(threads, BATCHES_AT_ONCE * len(windows)) if len(windows) > 1 else 1
         each = threads // side_by_side
         if fbank.shape[2] // FRAMES_PER_STEP * BANDS * self.model.arch.width < LEAST_TO_SHARE:
             each = 1

@@ -12,7 +12,7 @@ from torch import Tensor
 from .constants import FRAMES_PER_STEP, MODEL_FRAMES, N_MELS, SAMPLE_RATE
 from .errors import FeatureError
 from .full_context import FullContext
-from .inference import Inference
+from .inference import BATCHES_AT_ONCE, Inference
 from .labels import LabelSet
 from .model import ARWKV
 from .model_config import FRONT_END, ModelConfig
@@ -81,12 +81,8 @@ class ModelScorer:
 
     @property
     def batches_at_once(self) -> int:
-        """Batches of windows that are best heard at the same time, by threads of the caller.
-
-        On a CPU two: threads take windows one by one, and while the last windows of one batch are in work, or its
-        scores are made, those of the other keep every core busy.
-        """
-        return 2 if self.device.type == "cpu" else 1
+        """Batches of windows that are best heard at the same time, by threads of the caller."""
+        return BATCHES_AT_ONCE if self.device.type == "cpu" else 1
 
     @property
     def any_length(self) -> bool:
