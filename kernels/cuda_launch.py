@@ -101,7 +101,7 @@ class Launch:
     grid, block : tuple of int
         Blocks, and threads of a block, in x, y and z.
     shared_bytes : int
-        Dynamic shared memory of a block; up to `MAX_SHARED_BYTES`.
+        Dynamic shared memory of a block.
     arguments : ctypes.Structure
         The kernel's only parameter, by value. Holds addresses of tensors that live at least until the executor
         returns; torch's allocator keeps their memory for the stream after that.
@@ -247,7 +247,8 @@ def backward(
     for second, ranges in enumerate((((halfway, tokens), (0, halfway)), ((0, halfway), (halfway, tokens)))):
         _set_ranges(arguments, *ranges)
         arguments.second = second
-        run(Launch(BACKWARD, grid, block, BACKWARD_SHARED_BYTES, arguments))
+        own = BackwardArguments.from_buffer_copy(arguments)
+        run(Launch(BACKWARD, grid, block, BACKWARD_SHARED_BYTES, own))
     dr, dw, dk, dv, da, db, dgate = gradients
     return dr, dw, dk, dv, da, db, dgate
 
@@ -311,7 +312,7 @@ def _run_sweep(run: Executor, name: str, arguments: SweepArguments, *inputs: Ten
             (blocks * (N // rows), 1, 1),
             (SWEEP_THREADS, 1, 1),
             sweep_shared_bytes(dtype, rows),
-            arguments,
+            SweepArguments.from_buffer_copy(arguments),  # ours goes on to the next launch
         )
     )
 

@@ -33,12 +33,22 @@ class Emulator:
         By which the order of threads, warps and blocks is drawn.
     defines : tuple of str
         Macros that are defined for the source.
+    source : Path
+    kernels : tuple of str
+        Those of the source.
     """
 
-    def __init__(self, directory: Path, seed: int = 1, defines: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        seed: int = 1,
+        defines: tuple[str, ...] = (),
+        source: Path = SOURCE,
+        kernels: tuple[str, ...] = KERNELS,
+    ) -> None:
         self.seed = seed
         self.launches: list[Launch] = []
-        self._library = ctypes.CDLL(str(_compile(directory, defines)))
+        self._library = ctypes.CDLL(str(_compile(directory, defines, source, kernels)))
 
     def __call__(self, launch: Launch) -> None:
         """Run it to its end.
@@ -65,12 +75,12 @@ class Emulator:
             raise EmulatorError(text.value.decode())
 
 
-def _compile(directory: Path, defines: tuple[str, ...]) -> Path:
+def _compile(directory: Path, defines: tuple[str, ...], source: Path, kernels: tuple[str, ...]) -> Path:
     """The library, compiled if the same text has not been compiled before."""
     options = [*FLAGS, *(f"-D{name}" for name in defines)]
-    table = ",\n".join(f"    EMULATED_KERNEL({name})" for name in KERNELS)
-    program = f'#include "{HEADER}"\n#include "{SOURCE}"\nconst std::vector<Kernel> kernels = {{\n{table}\n}};\n'
-    text = "\0".join([program, HEADER.read_text("utf-8"), SOURCE.read_text("utf-8"), *options])
+    table = ", ".join(f"EMULATED_KERNEL({name})" for name in kernels)
+    program = f'#include "{HEADER}"\n#include "{source}"\nconst std::vector<Kernel> kernels = {{{table}}};\n'
+    text = "\0".join([program, HEADER.read_text("utf-8"), source.read_text("utf-8"), *options])
     library = directory / f"{hashlib.sha256(text.encode()).hexdigest()}.so"
     if not library.exists():
         library.with_suffix(".cpp").write_text(program, "utf-8")
