@@ -1,14 +1,15 @@
 """How the kernels of ``cuda/bi_wkv7.cu`` are launched: which, over what grid, with what arguments and scratch memory.
 
-Nothing here needs CUDA: an executor runs each `Launch`, the driver's on a GPU, an emulator's in the tests. All that the
-kernels write is allocated here with torch, on the inputs' device, and nothing waits for the device, so that the calls can
-be captured into a CUDA graph. `reference.py` says what is computed, the kernels' source how.
+Nothing here needs CUDA: an executor runs each `Launch`, the driver's on a GPU, an emulator's in the tests. All that
+the kernels write is allocated here with torch, on the inputs' device, and nothing waits for the device, so that the
+calls can be captured into a CUDA graph. `reference.py` says what is computed, the kernels' source how.
 """
 
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,7 +38,9 @@ KERNELS: tuple[str, ...] = (
     BACKWARD,
 )
 
-BACKWARD_SHARED_BYTES = 4 * N * (8 * TILE + 8 * 8)  # eight tensors of a chunk, sums of eight warps in eight slots
+BACKWARD_SHARED_BYTES = (
+    4 * N * (8 * TILE + 8 * 8)
+)  # eight tensors of a chunk, sums of eight warps in eight slots
 
 
 class _Tensor(ctypes.Structure):
@@ -58,7 +61,7 @@ class _Result(ctypes.Structure):
     ]
 
 
-_RANGES = [
+_RANGES: list[tuple[str, Any]] = [
     *((name, ctypes.c_longlong) for name in ("tokens", "batch", "heads")),
     ("begin", ctypes.c_longlong * DIRECTIONS),
     ("end", ctypes.c_longlong * DIRECTIONS),
@@ -268,9 +271,7 @@ def _halfway(tokens: int) -> int:
     return tokens // TILE // 2 * TILE if tokens > TILE else 0
 
 
-def _set_ranges(
-    arguments: SweepArguments | BackwardArguments, *ranges: tuple[int, int]
-) -> None:
+def _set_ranges(arguments: SweepArguments | BackwardArguments, *ranges: tuple[int, int]) -> None:
     for direction, (begin, end) in enumerate(ranges):
         arguments.begin[direction], arguments.end[direction] = begin, end
 

@@ -8,7 +8,7 @@ import kernel_cases as cases
 import numpy as np
 import pytest
 import torch
-from cuda_emulator import Emulator, EmulatorError
+from cuda_emulator import Emulator
 from guarded_memory import GuardedMemory
 from torch import Tensor
 
@@ -19,7 +19,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 MakeEmulator = Callable[..., Emulator]
-MANY, FEW = 10**6, 1  # multiprocessors: there are blocks enough for a few, so that they are wide; not for many
+MANY, FEW = (
+    10**6,
+    1,
+)  # multiprocessors: there are blocks enough for a few, so that they are wide; not for many
 
 
 @pytest.fixture(scope="session")

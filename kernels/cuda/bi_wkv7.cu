@@ -207,7 +207,7 @@ struct Tile {
 };
 
 // Starts the copies of a tensor's tokens; those from `count` to `filled` become zero. Rows that can't be copied as they
-// are (other types, strides or alignments) go through registers.
+// are, because of their strides or alignment, or their type where that of shared memory is float, go through registers.
 template <int WIDTH, typename T>
 __device__ __forceinline__ void stage(
     T *to, const Tensor &x, long long origin, long long first, int step, int count, int filled
@@ -221,7 +221,11 @@ __device__ __forceinline__ void stage(
         if (token >= count) *reinterpret_cast<uint4 *>(word) = uint4{0, 0, 0, 0};
         else if (as_it_is) copy_async(word, static_cast<const T *>(x.data) + index);
         else
-            for (int j = 0; j < WORD; ++j) from_float(word + j, read(x.data, x.type, index + j * x.channel));
+#pragma unroll 1
+            for (int j = 0; j < WORD; ++j) {
+                if constexpr (sizeof(T) == 2) word[j] = static_cast<const T *>(x.data)[index + j * x.channel];
+                else word[j] = read(x.data, x.type, index + j * x.channel);
+            }
     }
 }
 
@@ -262,7 +266,7 @@ struct Sweep {
     }
 
     __device__ __forceinline__ void start(long long i) const {
-        Tile<T, ROWS> &tile = tiles[i % 2];
+        Tile<T, ROWS> &tile = tiles[i & 1];
         Stretch x = stretch(i);
         int n = x.count, followed = i + 1 < chunks ? n : n - 1;
         stage<N>(&tile.r[0][0], p.r, origin(p.r), x.first, x.step, n, n);
@@ -275,7 +279,7 @@ struct Sweep {
 
     __device__ __forceinline__ void finish(long long i) const {
         constexpr int WORD = 16 / sizeof(T);
-        Tile<T, ROWS> &tile = tiles[i % 2];
+        Tile<T, ROWS> &tile = tiles[i & 1];
         const T *w = raw_w(tile);
         int words = stretch(i).count * (N / WORD);
         wait_for_copies();
@@ -353,18 +357,14 @@ __device__ __forceinline__ void forward(const SweepArguments &p) {
 
     float S[ROWS][KEYS], s[ROWS];
     block.load_state(S);
-    if (block.chunks > 0) {
-        block.start(0);
-        block.first_sums(S, s);
-        block.finish(0);
-    }
-    __syncthreads();
-    for (long long i = 0; i < block.chunks; ++i) {
+    if (block.chunks > 0) block.first_sums(S, s);
+    for (long long i = -1; i < block.chunks; ++i) {
         if (i + 1 < block.chunks) block.start(i + 1);
-        const Stretch x = block.stretch(i);
-        const Tile<T, ROWS> &tile = block.tiles[i % 2];
-        for (int token = 0; token < x.count; token += 2) {
-            bool stores = owner && token + second < x.count;
+        const int count = i < 0 ? 0 : block.stretch(i).count;
+        const Tile<T, ROWS> &tile = block.tiles[i & 1];
+        for (int token = 0; token < count; token += 2) {
+            bool stores = owner && token + second < count;
+            const Stretch x = block.stretch(i);
             long long t = x.first + x.step * (token + second);
             long long at = ((block.batch * p.tokens + t) * p.heads + block.head) * N + row;
             float share = 0, other = 0;  // read early: two tokens pass before they are needed
@@ -374,7 +374,7 @@ __device__ __forceinline__ void forward(const SweepArguments &p) {
             }
             float y[2 * ROWS];
             block.step(tile, token, S, s, y);
-            if (token + 1 < x.count) block.step(tile, token + 1, S, s, y + ROWS);
+            if (token + 1 < count) block.step(tile, token + 1, S, s, y + ROWS);
             else
                 for (int j = 0; j < ROWS; ++j) y[ROWS + j] = 0;
             float own = distribute<KEY_LANES>(y, lane);
@@ -401,18 +401,16 @@ __device__ __forceinline__ void keep_states(const SweepArguments &p) {
     const Sweep<T, ROWS> block(p, shared_memory);
     float S[ROWS][KEYS], s[ROWS], y[ROWS];
     block.load_state(S);
-    block.start(0);
     block.first_sums(S, s);
-    block.finish(0);
-    __syncthreads();
-    for (long long i = 0; i < block.chunks; ++i) {
+    for (long long i = -1; i < block.chunks; ++i) {
         if (i + 1 < block.chunks) block.start(i + 1);
-        const Stretch x = block.stretch(i);
-        block.store_state(p.states + (block.matrix * block.chunks + block.chunk(i)) * N * N, S);
-        for (int token = 0; token < x.count; ++token) {
+        const int count = i < 0 ? 0 : block.stretch(i).count;
+        if (i >= 0) block.store_state(p.states + (block.matrix * block.chunks + block.chunk(i)) * N * N, S);
+        for (int token = 0; token < count; ++token) {
+            const Stretch x = block.stretch(i);
             float *sums = p.sums + (block.matrix * p.tokens + x.first + x.step * token) * N + block.row;
             if (threadIdx.x % KEY_LANES == 0) store4(sums, s);
-            block.step(block.tiles[i % 2], token, S, s, y);
+            block.step(block.tiles[i & 1], token, S, s, y);
         }
         if (i + 1 < block.chunks) block.finish(i + 1);
         __syncthreads();
@@ -687,11 +685,11 @@ struct Backward {
 };
 
 #define FORWARD(NAME, T, ROWS)                                                                                        \
-    extern "C" __global__ void __launch_bounds__(THREADS) NAME(const __grid_constant__ SweepArguments arguments) {    \
+    extern "C" __global__ void __launch_bounds__(THREADS, 4) NAME(const __grid_constant__ SweepArguments arguments) {    \
         forward<T, ROWS>(arguments);                                                                                  \
     }
 #define KEEP_STATES(NAME, T)                                                                                          \
-    extern "C" __global__ void __launch_bounds__(THREADS) NAME(const __grid_constant__ SweepArguments arguments) {    \
+    extern "C" __global__ void __launch_bounds__(THREADS, 4) NAME(const __grid_constant__ SweepArguments arguments) {    \
         keep_states<T>(arguments);                                                                                    \
     }
 
@@ -706,7 +704,7 @@ KEEP_STATES(bi_wkv7_states_f32, float)
 KEEP_STATES(bi_wkv7_states_bf16, bfloat16)
 KEEP_STATES(bi_wkv7_states_f16, float16)
 
-extern "C" __global__ void __launch_bounds__(WARPS * 32)
+extern "C" __global__ void __launch_bounds__(WARPS * 32, 1)
     bi_wkv7_backward(const __grid_constant__ BackwardArguments arguments) {
     Backward(arguments, shared_memory).run();
 }

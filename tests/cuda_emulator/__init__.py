@@ -10,7 +10,15 @@ from arwkv_kernels.cuda_launch import KERNELS, SOURCE, Launch
 
 HEADER = Path(__file__).parent / "emulator.h"
 COMPILER = "g++"
-FLAGS = ("-std=c++17", "-O2", "-fPIC", "-shared", "-fno-strict-aliasing", "-U_FORTIFY_SOURCE", "-Wno-attributes")
+FLAGS = (
+    "-std=c++17",
+    "-O2",
+    "-fPIC",
+    "-shared",
+    "-fno-strict-aliasing",
+    "-U_FORTIFY_SOURCE",
+    "-Wno-attributes",
+)
 
 
 class EmulatorError(RuntimeError):
