@@ -84,7 +84,8 @@ class BackwardArguments(ctypes.Structure):
     """Of the ``backward`` kernel."""
 
     _fields_ = [
-        *((name, _Tensor) for name in ("dy", "r", "w", "k", "v", "a", "b", "gate")),
+        ("inputs", _Tensor * 7),  # dy r w k v a b
+        ("gate", _Tensor),
         *((name, _Result) for name in ("dr", "dw", "dk", "dv", "da", "db", "dgate")),
         *((name, ctypes.c_void_p) for name in ("states", "sums", "carry")),
         *_RANGES,
@@ -239,11 +240,11 @@ def backward(
     for name, x in zip(("r", "w", "k", "v", "a", "b", "gate"), (r, w, k, v, a, b, gate), strict=True):
         gradient = empty(x.shape, x)
         result, partial = _result(gradient)
-        setattr(arguments, name, _tensor(x))
         setattr(arguments, f"d{name}", result)
         gradients.append(gradient)
         scratch.append(partial)
-    arguments.dy = _tensor(dy)
+    arguments.gate = _tensor(gate)
+    arguments.inputs[:] = [_tensor(x) for x in (dy, r, w, k, v, a, b)]
     arguments.states, arguments.sums, arguments.carry = (x.data_ptr() for x in (states, sums, carry))
     halfway = _halfway(tokens)
     grid, block = (DIRECTIONS * batch * heads, 1, 1), (BACKWARD_THREADS, 1, 1)

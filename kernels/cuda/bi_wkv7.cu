@@ -36,6 +36,7 @@ constexpr int SUB = 4;         // backward: states in registers at a time
 constexpr int WARPS = 8;       // of a backward block
 constexpr unsigned ALL_LANES = 0xffffffffu;
 constexpr float MAX_LOG_LOG_DECAY = 80.0f;
+constexpr float NO_DECAY = -1e30f;  // a w of which d is 1
 
 enum Type { FLOAT32, BFLOAT16, FLOAT16 };
 enum Output { PARTIAL, FUSED, PLAIN };  // y: of the first half, of both directions, of the one direction there is
@@ -73,8 +74,10 @@ struct SweepArguments {
     int directions, first_direction, output, unused;
 };
 
+enum Input { DY, R, W, K, V, A, B, INPUTS };
+
 struct BackwardArguments {
-    Tensor dy, r, w, k, v, a, b, gate;
+    Tensor inputs[INPUTS], gate;
     Result dr, dw, dk, dv, da, db, dgate;
     const float *states, *sums;  // as written by the `states` kernels
     float *carry;                // (2, B, H, N, N): G from the first launch to the second
@@ -424,57 +427,52 @@ constexpr int SLOTS = 8;                              // sums over rows that wai
 // What the tokens of a chunk need, in the order in which the direction met them. Tokens that are missing in a short
 // chunk change neither S nor G: d is 1, all else is 0.
 struct Chunk {
-    float d[TILE][N], r[TILE][N], k[TILE][N], v[TILE][N], a[TILE][N], b[TILE][N], dy[TILE][N];
-    float s[TILE][N];               // S a; dv once the token is done
-    float sums[WARPS][SLOTS][N];    // each warp's part
+    float dy[TILE][N], r[TILE][N], d[TILE][N], k[TILE][N], v[TILE][N], a[TILE][N], b[TILE][N];  // as `Input`
+    float s[TILE][N];             // S a; dv once the token is done
+    float sums[WARPS][SLOTS][N];  // each warp's part
 };
 
 struct Backward {
     const BackwardArguments &p;
     Chunk &chunk;
-    int direction, lane, warp, row, key;
-    long long head, batch, matrix, begin, end;
+    int direction, head, batch, lane, warp, row, key;
 
     __device__ __forceinline__ Backward(const BackwardArguments &p, void *shared)
         : p(p), chunk(*static_cast<Chunk *>(shared)) {
         direction = blockIdx.x % 2;
-        head = blockIdx.x / 2 % p.heads;
-        batch = blockIdx.x / 2 / p.heads;
-        matrix = (direction * p.batch + batch) * p.heads + head;
-        begin = p.begin[direction];
-        end = p.end[direction];
+        head = static_cast<int>(blockIdx.x / 2 % p.heads);
+        batch = static_cast<int>(blockIdx.x / 2 / p.heads);
         lane = threadIdx.x % 32;
         warp = threadIdx.x / 32;
         row = (warp * 2 + lane / ROW_LANES) * VALUE_ROWS;
         key = lane % ROW_LANES * CHUNK_KEYS;
     }
 
-    template <bool DECAY, typename T>
-    __device__ __forceinline__ void fill_from(float *to, const Tensor &x, const Stretch &tokens) const {
+    template <typename T>
+    __device__ __forceinline__ void fill_from(float *to, const Tensor &x, const Stretch &tokens, bool decays) const {
         constexpr int COPIES = TILE * N / (WARPS * 32);
         const T *from = static_cast<const T *>(x.data) + batch * x.batch + head * x.head + threadIdx.x % N * x.channel;
         float values[COPIES];
 #pragma unroll
-        for (int i = 0; i < COPIES; ++i) {
+        for (int i = 0; i < COPIES; ++i) {  // all are on their way before the first is waited for
             int token = i * (TILE / COPIES) + threadIdx.x / N;
-            values[i] = DECAY ? 1 : 0;
-            if (token >= tokens.count) continue;
-            float value = to_float(from[(tokens.first + tokens.step * token) * x.token]);
-            values[i] = DECAY ? decay(value) : value;
+            values[i] = decays ? NO_DECAY : 0;
+            if (token < tokens.count) values[i] = to_float(from[(tokens.first + tokens.step * token) * x.token]);
         }
 #pragma unroll
-        for (int i = 0; i < COPIES; ++i) to[i * WARPS * 32 + threadIdx.x] = values[i];
+        for (int i = 0; i < COPIES; ++i) to[i * WARPS * 32 + threadIdx.x] = decays ? decay(values[i]) : values[i];
     }
 
-    template <bool DECAY>
-    __device__ __forceinline__ void fill(float *to, const Tensor &x, const Stretch &tokens) const {
-        if (x.type == FLOAT32) fill_from<DECAY, float>(to, x, tokens);
-        else if (x.type == BFLOAT16) fill_from<DECAY, bfloat16>(to, x, tokens);
-        else fill_from<DECAY, float16>(to, x, tokens);
+    __device__ __forceinline__ void fill(float *to, const Tensor &x, const Stretch &tokens, bool decays) const {
+        if (x.type == FLOAT32) fill_from<float>(to, x, tokens, decays);
+        else if (x.type == BFLOAT16) fill_from<bfloat16>(to, x, tokens, decays);
+        else fill_from<float16>(to, x, tokens, decays);
     }
 
     // The state after the token from the one before it; the sums S a are known, so that rows need not be added up.
-    __device__ __forceinline__ void advance(float (&S)[VALUE_ROWS][CHUNK_KEYS], int token) const {
+    __device__ __forceinline__ void after(
+        float (&to)[VALUE_ROWS][CHUNK_KEYS], const float (&S)[VALUE_ROWS][CHUNK_KEYS], int token
+    ) const {
         float d[CHUNK_KEYS], k[CHUNK_KEYS], b[CHUNK_KEYS], v[VALUE_ROWS], s[VALUE_ROWS];
         load4(d, &chunk.d[token][key]);
         load4(k, &chunk.k[token][key]);
@@ -484,7 +482,7 @@ struct Backward {
 #pragma unroll
         for (int i = 0; i < VALUE_ROWS; ++i)
 #pragma unroll
-            for (int j = 0; j < CHUNK_KEYS; ++j) S[i][j] = S[i][j] * d[j] + s[i] * b[j] + v[i] * k[j];
+            for (int j = 0; j < CHUNK_KEYS; ++j) to[i][j] = S[i][j] * d[j] + s[i] * b[j] + v[i] * k[j];
     }
 
     // Adds the two rows' lanes of the warp and leaves the warp's part of sums over all rows in a slot.
@@ -521,29 +519,33 @@ struct Backward {
     __device__ __forceinline__ void step(
         float (&G)[VALUE_ROWS][CHUNK_KEYS], const float (&S)[VALUE_ROWS][CHUNK_KEYS], int token, float share, int slot
     ) const {
-        float r[CHUNK_KEYS], k[CHUNK_KEYS], b[CHUNK_KEYS], v[VALUE_ROWS], s[VALUE_ROWS], dy[VALUE_ROWS];
+        float r[CHUNK_KEYS], k[CHUNK_KEYS], b[CHUNK_KEYS], dy[VALUE_ROWS];
         float ds[VALUE_ROWS] = {}, dv[VALUE_ROWS] = {};
         float dk[CHUNK_KEYS] = {}, db[CHUNK_KEYS] = {}, dd[CHUNK_KEYS] = {}, da[CHUNK_KEYS] = {};
         load4(r, &chunk.r[token][key]);
         load4(k, &chunk.k[token][key]);
         load4(b, &chunk.b[token][key]);
-        load4(v, &chunk.v[token][row]);
-        load4(s, &chunk.s[token][row]);
         load4(dy, &chunk.dy[token][row]);
 #pragma unroll
         for (int i = 0; i < VALUE_ROWS; ++i) {
-            dy[i] *= share;
 #pragma unroll
             for (int j = 0; j < CHUNK_KEYS; ++j) {
-                float x = G[i][j] + dy[i] * r[j];
-                G[i][j] = x;
-                ds[i] += x * b[j];
-                dv[i] += x * k[j];
-                dk[j] += x * v[i];
-                db[j] += x * s[i];
-                dd[j] += x * S[i][j];
+                G[i][j] += dy[i] * share * r[j];
+                ds[i] += G[i][j] * b[j];
+                dv[i] += G[i][j] * k[j];
             }
         }
+        float v[VALUE_ROWS], s[VALUE_ROWS];
+        load4(v, &chunk.v[token][row]);
+        load4(s, &chunk.s[token][row]);
+#pragma unroll
+        for (int i = 0; i < VALUE_ROWS; ++i)
+#pragma unroll
+            for (int j = 0; j < CHUNK_KEYS; ++j) {
+                dk[j] += G[i][j] * v[i];
+                db[j] += G[i][j] * s[i];
+                dd[j] += G[i][j] * S[i][j];
+            }
         sum_to_all<ROW_LANES>(ds);
         float d[CHUNK_KEYS], a[CHUNK_KEYS];
         load4(d, &chunk.d[token][key]);
@@ -564,7 +566,8 @@ struct Backward {
         if (lane % ROW_LANES < VALUE_ROWS) chunk.s[token][row + (lane & 1) * 2 + (lane >> 1 & 1)] = one;
     }
 
-    // dr and dgate of SUB tokens: sums over the rows of S_t dy_t, while the states are made.
+    // dr and dgate of SUB tokens, while the states before them are made from the first of these. They are sums over the
+    // rows of S_t dy_t, here by way of S_{t-1} dy_t, so that the state after the last token need not be made.
     __device__ __forceinline__ void receptance(
         float (&before)[SUB][VALUE_ROWS][CHUNK_KEYS], const Stretch &tokens, int first, float shares
     ) const {
@@ -579,20 +582,24 @@ struct Backward {
         }
 #pragma unroll
         for (int n = 0; n < SUB; ++n) {
-            float S[VALUE_ROWS][CHUNK_KEYS], dy[VALUE_ROWS], rho[CHUNK_KEYS] = {};
+            if (n > 0) after(before[n], before[n - 1], first + n - 1);
+            float rho[CHUNK_KEYS] = {}, dy[VALUE_ROWS], v[VALUE_ROWS], s[VALUE_ROWS], v_dy = 0, s_dy = 0;
             load4(dy, &chunk.dy[first + n][row]);
+            load4(v, &chunk.v[first + n][row]);
+            load4(s, &chunk.s[first + n][row]);
 #pragma unroll
-            for (int i = 0; i < VALUE_ROWS; ++i)
+            for (int i = 0; i < VALUE_ROWS; ++i) {
+                v_dy += v[i] * dy[i];
+                s_dy += s[i] * dy[i];
 #pragma unroll
-                for (int j = 0; j < CHUNK_KEYS; ++j) S[i][j] = before[n][i][j];
-            advance(S, first + n);
+                for (int j = 0; j < CHUNK_KEYS; ++j) rho[j] += before[n][i][j] * dy[i];
+            }
+            float d[CHUNK_KEYS], k[CHUNK_KEYS], b[CHUNK_KEYS];
+            load4(d, &chunk.d[first + n][key]);
+            load4(k, &chunk.k[first + n][key]);
+            load4(b, &chunk.b[first + n][key]);
 #pragma unroll
-            for (int i = 0; i < VALUE_ROWS; ++i)
-#pragma unroll
-                for (int j = 0; j < CHUNK_KEYS; ++j) {
-                    rho[j] += S[i][j] * dy[i];
-                    if (n + 1 < SUB) before[n + 1][i][j] = S[i][j];
-                }
+            for (int j = 0; j < CHUNK_KEYS; ++j) rho[j] = rho[j] * d[j] + s_dy * b[j] + v_dy * k[j];
             put(n, rho);
         }
         float share = __shfl_sync(ALL_LANES, shares, token % TILE);
@@ -620,9 +627,10 @@ struct Backward {
         float2 other{0, 0}, factor{1, 1};
         if (mine && p.second) other = float2{to.partial[at], to.partial[at + 1]};
         if (mine && which == 3) {
-            long long from = batch * p.w.batch + head * p.w.head + (tokens.first + tokens.step * token) * p.w.token;
-            factor.x = decay_gradient(read(p.w.data, p.w.type, from + 2 * lane * p.w.channel));
-            factor.y = decay_gradient(read(p.w.data, p.w.type, from + (2 * lane + 1) * p.w.channel));
+            const Tensor &w = p.inputs[W];
+            long long from = batch * w.batch + head * w.head + (tokens.first + tokens.step * token) * w.token;
+            factor.x = decay_gradient(read(w.data, w.type, from + 2 * lane * w.channel));
+            factor.y = decay_gradient(read(w.data, w.type, from + (2 * lane + 1) * w.channel));
         }
         step(G, next_S, first + 1, __shfl_sync(ALL_LANES, shares, first + 1), 4);
         step(G, S, first, __shfl_sync(ALL_LANES, shares, first), 0);
@@ -637,25 +645,21 @@ struct Backward {
 
     __device__ __forceinline__ void run() const {
         float G[VALUE_ROWS][CHUNK_KEYS], before[SUB][VALUE_ROWS][CHUNK_KEYS];
+        const long long matrix = (direction * p.batch + batch) * p.heads + head;
+        const long long begin = p.begin[direction], end = p.end[direction];
         float *carry = p.carry + (matrix * N + row) * N + key;
 #pragma unroll
         for (int i = 0; i < VALUE_ROWS; ++i)
 #pragma unroll
             for (int j = 0; j < CHUNK_KEYS; ++j) G[i][j] = p.second ? carry[i * N + j] : 0;
-        long long low = begin / TILE, high = begin < end ? (end - 1) / TILE + 1 : low;
-        long long chunks = (p.tokens - 1) / TILE + 1;
-        for (long long i = low; i < high; ++i) {  // against the direction: the last chunk that it met comes first
-            long long c = direction ? i : low + high - 1 - i;
+        const int low = static_cast<int>(begin / TILE), high = static_cast<int>((end + TILE - 1) / TILE);
+        for (int i = low; i < high; ++i) {  // against the direction: the last chunk that it met comes first
+            const int c = direction ? i : low + high - 1 - i;
             const Stretch tokens(c, direction, begin, end);
             const Tensor sums{p.sums + matrix * p.tokens * N, 0, N, 0, 1, FLOAT32, 1};
-            fill<true>(&chunk.d[0][0], p.w, tokens);
-            fill<false>(&chunk.r[0][0], p.r, tokens);
-            fill<false>(&chunk.k[0][0], p.k, tokens);
-            fill<false>(&chunk.v[0][0], p.v, tokens);
-            fill<false>(&chunk.a[0][0], p.a, tokens);
-            fill<false>(&chunk.b[0][0], p.b, tokens);
-            fill<false>(&chunk.dy[0][0], p.dy, tokens);
-            fill<false>(&chunk.s[0][0], sums, tokens);
+#pragma unroll 1
+            for (int j = 0; j < INPUTS; ++j) fill(&chunk.dy[0][0] + j * TILE * N, p.inputs[j], tokens, j == W);
+            fill_from<float>(&chunk.s[0][0], sums, tokens, false);
             float shares = 0;  // of the direction in y: a token's is with the lane of its number
             if (lane < tokens.count) {
                 long long at = batch * p.gate.batch + head * p.gate.head;
@@ -663,15 +667,17 @@ struct Backward {
                 shares = direction ? 1 - shares : shares;
             }
             __syncthreads();
-            const float *kept = p.states + ((matrix * chunks + c) * N + row) * N + key;
             for (int first = (tokens.count - 1) / SUB * SUB; first >= 0; first -= SUB) {
+                const float *kept = p.states + ((matrix * ((p.tokens - 1) / TILE + 1) + c) * N + row) * N + key;
 #pragma unroll
                 for (int j = 0; j < VALUE_ROWS; ++j) load4(before[0][j], kept + j * N);
-                for (int token = 0; token < first; ++token) advance(before[0], token);
+                for (int token = 0; token < first; ++token) after(before[0], before[0], token);
                 receptance(before, tokens, first, shares);
                 two_steps(G, before[2], before[3], tokens, first + 2, shares);
+                after(before[1], before[0], first);  // again: its registers were of more use in between
                 two_steps(G, before[0], before[1], tokens, first, shares);
             }
+#pragma unroll 1
             for (int j = threadIdx.x; j < tokens.count * N; j += WARPS * 32) {
                 long long at = place(tokens, j / N) * N + j % N;
                 store(p.dv, at, (&chunk.s[0][0])[j], p.second ? p.dv.partial[at] : 0);
@@ -704,7 +710,7 @@ KEEP_STATES(bi_wkv7_states_f32, float)
 KEEP_STATES(bi_wkv7_states_bf16, bfloat16)
 KEEP_STATES(bi_wkv7_states_f16, float16)
 
-extern "C" __global__ void __launch_bounds__(WARPS * 32, 1)
+extern "C" __global__ void __launch_bounds__(WARPS * 32, 2)
     bi_wkv7_backward(const __grid_constant__ BackwardArguments arguments) {
     Backward(arguments, shared_memory).run();
 }
