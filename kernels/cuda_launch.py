@@ -86,7 +86,8 @@ class BackwardArguments(ctypes.Structure):
     _fields_ = [
         ("inputs", _Tensor * 7),  # dy r w k v a b
         ("gate", _Tensor),
-        *((name, _Result) for name in ("dr", "dw", "dk", "dv", "da", "db", "dgate")),
+        ("over_rows", _Result * 4),  # dk db da dw
+        *((name, _Result) for name in ("dr", "dv", "dgate")),
         *((name, ctypes.c_void_p) for name in ("states", "sums", "carry")),
         *_RANGES,
         ("second", ctypes.c_int),
@@ -235,14 +236,10 @@ def backward(
     _run_sweep(run, "states", kept, r, w, k, v, a, b)
 
     arguments = BackwardArguments(tokens=tokens, batch=batch, heads=heads)
-    gradients: list[Tensor] = []
-    scratch: list[Tensor] = []
-    for name, x in zip(("r", "w", "k", "v", "a", "b", "gate"), (r, w, k, v, a, b, gate), strict=True):
-        gradient = empty(x.shape, x)
-        result, partial = _result(gradient)
-        setattr(arguments, f"d{name}", result)
-        gradients.append(gradient)
-        scratch.append(partial)
+    dr, dw, dk, dv, da, db, dgate = gradients = [empty(x.shape, x) for x in (r, w, k, v, a, b, gate)]
+    results = {id(x): _result(x) for x in gradients}
+    arguments.over_rows[:] = [results[id(x)][0] for x in (dk, db, da, dw)]
+    arguments.dr, arguments.dv, arguments.dgate = (results[id(x)][0] for x in (dr, dv, dgate))
     arguments.gate = _tensor(gate)
     arguments.inputs[:] = [_tensor(x) for x in (dy, r, w, k, v, a, b)]
     arguments.states, arguments.sums, arguments.carry = (x.data_ptr() for x in (states, sums, carry))
@@ -253,7 +250,6 @@ def backward(
         arguments.second = second
         own = BackwardArguments.from_buffer_copy(arguments)
         run(Launch(BACKWARD, grid, block, BACKWARD_SHARED_BYTES, own))
-    dr, dw, dk, dv, da, db, dgate = gradients
     return dr, dw, dk, dv, da, db, dgate
 
 
@@ -279,8 +275,9 @@ def _set_ranges(arguments: SweepArguments | BackwardArguments, *ranges: tuple[in
 
 def _tensor(x: Tensor) -> _Tensor:
     batch, token, head, channel = x.stride() if x.ndim == 4 else (*x.stride(), 1)
-    rows = (x.data_ptr(), *(stride * x.element_size() for stride in (batch, token, head)))
-    vector = channel == 1 and all(address % 16 == 0 for address in rows)
+    steps = [stride for stride, size in zip((batch, token, head), x.shape, strict=False) if size > 1]
+    addresses = (x.data_ptr(), *(stride * x.element_size() for stride in steps))
+    vector = channel == 1 and all(address % 16 == 0 for address in addresses)
     return _Tensor(x.data_ptr(), batch, token, head, channel, TYPES[x.dtype], vector)
 
 

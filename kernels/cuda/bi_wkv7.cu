@@ -11,20 +11,24 @@
 // second it goes on over the other half, finds the other's y there, and stores the two, mixed by the gate.
 //
 // Life of a tile of 16 tokens: its copies to shared memory are started (cp.async from sm_80 on) while the tile before
-// it is computed; when that is done, each thread waits for its own copies and turns the w among them into d; then
-// comes the one barrier of the tile; then its tokens are computed two by two, while the copies of the next tile go
-// into the buffer that the tile before it has left. The `a` of a tile are those of one token later: the sweep over the
-// state that makes S_t also sums S_t r_t (y) and S_t a_{t+1}.
+// it is computed; when that is done, each thread waits for its own copies and turns the w among them into d; then comes
+// the one barrier of the tile; then its tokens are computed two by two, while the copies of the next tile go into the
+// buffer that the tile before it has left. The `a` of a tile are those of one token later: the sweep over the state that
+// makes S_t also sums S_t r_t (y) and S_t a_{t+1}.
 //
-// DRAM traffic a token and head, 16-bit tensors: r w k v a b by each direction 2 * 768 bytes, y of the first half
-// written and read 2 * 256, y 128, gate 2: 2,178 bytes. The state never leaves the registers in between.
+// DRAM traffic in bytes a token and head, 16-bit tensors: r w k v a b by each direction 2 * 768, y of the first half
+// written and read 2 * 256, y 128, gate 2: 2,178. The state does not leave the registers between a half's ends.
 //
-// Backward. The forward direction's states are written every 16 tokens together with S a of every token (`states`
-// kernels: 1,024 + 256 bytes a token, head and direction). `backward` then goes through the chunks of 16 in the
-// opposite order: from the kept state and S a, states are made again by multiplications and additions alone, so that
-// decays of 0 and 1 are as good as others; four of them at a time are in registers. A block owns all 64 rows of a
-// (direction, head, sequence), so that the gradients that sum over rows are added up in shared memory in a fixed order.
-// The directions meet as in the forward: sums of the first launch lie in scratch memory for the second.
+// Backward. The states of both directions are written before every 16th token, and S a of every token, by the `states`
+// kernels. `backward` then goes through the chunks of 16 in the opposite order. From the kept state and S a, states are
+// made again by multiplications and additions alone, so that decays of 0 and 1 are as good as others; three at a time
+// are in registers. A block of eight warps owns all 64 rows of a (direction, head, sequence), so that the gradients that
+// are sums over rows are added up in shared memory, in a fixed order. The directions meet as in the forward: what the
+// first launch has summed lies in scratch memory for the second.
+//
+// DRAM traffic, as above: `states` reads w k v a b 2 * 640 and writes S 2 * 1,024 and S a 2 * 256; `backward` reads these
+// 2 * 1,280, its seven inputs 2 * 896, the gate 2 * 2, writes and reads the first launch's sums 2 * 1,540, and writes the
+// gradients 770: 12,046. Kept states are read four times, of which caches should serve three.
 
 constexpr int N = 64;
 constexpr int TILE = 16;       // tokens in shared memory at a time, and from one kept state to the next
@@ -78,7 +82,7 @@ enum Input { DY, R, W, K, V, A, B, INPUTS };
 
 struct BackwardArguments {
     Tensor inputs[INPUTS], gate;
-    Result dr, dw, dk, dv, da, db, dgate;
+    Result over_rows[4], dr, dv, dgate;  // the first: dk db da dw, each of them a sum over rows
     const float *states, *sums;  // as written by the `states` kernels
     float *carry;                // (2, B, H, N, N): G from the first launch to the second
     long long tokens, batch, heads;
@@ -268,11 +272,11 @@ struct Sweep {
         return sizeof(T) == sizeof(float) ? reinterpret_cast<T *>(tile.d) : reinterpret_cast<T *>(tiles + 2);
     }
 
-    __device__ __forceinline__ void start(long long i) const {
+    __device__ __forceinline__ void start(long long i, bool with_r) const {
         Tile<T, ROWS> &tile = tiles[i & 1];
         Stretch x = stretch(i);
         int n = x.count, followed = i + 1 < chunks ? n : n - 1;
-        stage<N>(&tile.r[0][0], p.r, origin(p.r), x.first, x.step, n, n);
+        if (with_r) stage<N>(&tile.r[0][0], p.r, origin(p.r), x.first, x.step, n, n);
         stage<N>(raw_w(tile), p.w, origin(p.w), x.first, x.step, n, n);
         stage<N>(&tile.k[0][0], p.k, origin(p.k), x.first, x.step, n, n);
         stage<VALUES>(&tile.v[0][0], p.v, origin(p.v) + value * p.v.channel, x.first, x.step, n, n);
@@ -362,7 +366,7 @@ __device__ __forceinline__ void forward(const SweepArguments &p) {
     block.load_state(S);
     if (block.chunks > 0) block.first_sums(S, s);
     for (long long i = -1; i < block.chunks; ++i) {
-        if (i + 1 < block.chunks) block.start(i + 1);
+        if (i + 1 < block.chunks) block.start(i + 1, true);
         const int count = i < 0 ? 0 : block.stretch(i).count;
         const Tile<T, ROWS> &tile = block.tiles[i & 1];
         for (int token = 0; token < count; token += 2) {
@@ -406,7 +410,7 @@ __device__ __forceinline__ void keep_states(const SweepArguments &p) {
     block.load_state(S);
     block.first_sums(S, s);
     for (long long i = -1; i < block.chunks; ++i) {
-        if (i + 1 < block.chunks) block.start(i + 1);
+        if (i + 1 < block.chunks) block.start(i + 1, false);
         const int count = i < 0 ? 0 : block.stretch(i).count;
         if (i >= 0) block.store_state(p.states + (block.matrix * block.chunks + block.chunk(i)) * N * N, S);
         for (int token = 0; token < count; ++token) {
@@ -622,7 +626,7 @@ struct Backward {
     ) const {
         int token = first + warp / 4, which = warp % 4;
         bool mine = token < tokens.count;
-        Result to = which == 0 ? p.dk : which == 1 ? p.db : which == 2 ? p.da : p.dw;
+        const Result &to = p.over_rows[which];
         long long at = mine ? place(tokens, token) * N + 2 * lane : 0;
         float2 other{0, 0}, factor{1, 1};
         if (mine && p.second) other = float2{to.partial[at], to.partial[at + 1]};
