@@ -240,6 +240,28 @@ def test_strides_beyond_32_bits(run: Emulator, memory: GuardedMemory, tmp_path: 
         file.unlink()
 
 
+def test_results_beyond_32_bits(run: Emulator, tmp_path: Path) -> None:
+    """As if a sequence of 2**26 tokens stood before the one that is swept: its y lies 2**32 elements further."""
+    *inputs, _ = cases.in_dtype(cases.inputs(2, 3, 1), torch.bfloat16)
+    state = torch.zeros(2, 1, 64, 64)
+    expected, _ = cuda_launch.sweep(run, *inputs, state, False)
+    before = 2**26
+    try:
+        size = (before + 3) * 64
+        far = torch.from_file(str(tmp_path / "sparse"), shared=True, size=size, dtype=torch.bfloat16)
+    except RuntimeError as error:
+        pytest.skip(f"this disk has no sparse files: {error}")
+
+    def run_far(launch: cuda_launch.Launch) -> None:
+        launch.arguments.y.data = far.data_ptr()
+        launch.arguments.tokens = before
+        run(launch)
+
+    cuda_launch.sweep(run_far, *inputs, state, False)
+    assert torch.equal(far[: 3 * 64].view(3, 1, 64), expected[0])
+    assert torch.equal(far[-3 * 64 :].view(3, 1, 64), expected[1])
+
+
 @pytest.mark.parametrize("count", [FEW, MANY])
 def test_the_order_of_threads_does_not_matter(
     libraries: Path, monkeypatch: pytest.MonkeyPatch, count: int

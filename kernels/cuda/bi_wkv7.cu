@@ -1,34 +1,37 @@
-// Bi-WKV-7 on CUDA: values, states and gradients. `kernels/reference.py` says what is computed, `cuda_launch.py` how it
-// is launched. Needs no headers, so that NVRTC alone compiles it; `tests/cuda_emulator` runs this same text on a CPU.
+// Bi-WKV-7 on CUDA: values, states and gradients. `kernels/reference.py` says what is computed, `cuda_launch.py` how
+// it is launched. Needs no headers, so that NVRTC alone compiles it; `tests/cuda_emulator` runs this same text on a
+// CPU.
 //
-// Letters: T tokens, H heads, N = 64 channels a head; r receptance, w log-log decay and d = exp(-exp(w)), k key, v value,
-// a removal, b replacement; S the state and G the gradient of the loss by it (rows = value channels, columns = keys).
+// Letters: T tokens, H heads, N = 64 channels a head; r receptance, w log-log decay and d = exp(-exp(w)), k key, v
+// value, a removal, b replacement; S the state and G the gradient of the loss by it (rows = value channels, columns =
+// keys).
 //
-// Forward. A block of four warps owns 16 * ROWS rows of the state of one (direction, head, sequence). Rows need nothing
-// of each other. The 64 keys of a row lie over 8 lanes, in registers, so that S a costs three shuffles. The directions
-// share a kernel: the second walks the same addresses with the opposite sign. They meet without flags or atomics: in
-// the first launch each covers its own half of the tokens and leaves its y and its state in scratch memory, in the
-// second it goes on over the other half, finds the other's y there, and stores the two, mixed by the gate.
+// Forward. A block of four warps owns 16 * ROWS rows of the state of one (direction, head, sequence). Rows need
+// nothing of each other. The 64 keys of a row lie over 8 lanes, in registers, so that S a costs three shuffles. The
+// directions share a kernel: the second walks the same addresses with the opposite sign. They meet without flags or
+// atomics: in the first launch each covers its own half of the tokens and leaves its y and its state in scratch
+// memory, in the second it goes on over the other half, finds the other's y there, and stores the two, mixed by the
+// gate.
 //
 // Life of a tile of 16 tokens: its copies to shared memory are started (cp.async from sm_80 on) while the tile before
-// it is computed; when that is done, each thread waits for its own copies and turns the w among them into d; then comes
-// the one barrier of the tile; then its tokens are computed two by two, while the copies of the next tile go into the
-// buffer that the tile before it has left. The `a` of a tile are those of one token later: the sweep over the state that
-// makes S_t also sums S_t r_t (y) and S_t a_{t+1}.
+// it is computed; when that is done, each thread waits for its own copies and turns the w among them into d; then
+// comes the one barrier of the tile; then its tokens are computed two by two, while the copies of the next tile go
+// into the buffer that the tile before it has left. The `a` of a tile are those of one token later: the sweep over
+// the state that makes S_t also sums S_t r_t (y) and S_t a_{t+1}.
 //
 // DRAM traffic in bytes a token and head, 16-bit tensors: r w k v a b by each direction 2 * 768, y of the first half
 // written and read 2 * 256, y 128, gate 2: 2,178. The state does not leave the registers between a half's ends.
 //
-// Backward. The states of both directions are written before every 16th token, and S a of every token, by the `states`
-// kernels. `backward` then goes through the chunks of 16 in the opposite order. From the kept state and S a, states are
-// made again by multiplications and additions alone, so that decays of 0 and 1 are as good as others; three at a time
-// are in registers. A block of eight warps owns all 64 rows of a (direction, head, sequence), so that the gradients that
-// are sums over rows are added up in shared memory, in a fixed order. The directions meet as in the forward: what the
-// first launch has summed lies in scratch memory for the second.
+// Backward. The states of both directions are written before every 16th token, and S a of every token, by the
+// `states` kernels. `backward` then goes through the chunks of 16 in the opposite order. From the kept state and S a,
+// states are made again by multiplications and additions alone, so that decays of 0 and 1 are as good as others;
+// three at a time are in registers. A block of eight warps owns all 64 rows of a (direction, head, sequence), so that
+// the gradients that are sums over rows are added up in shared memory, in a fixed order. The directions meet as in
+// the forward: what the first launch has summed lies in scratch memory for the second.
 //
-// DRAM traffic, as above: `states` reads w k v a b 2 * 640 and writes S 2 * 1,024 and S a 2 * 256; `backward` reads these
-// 2 * 1,280, its seven inputs 2 * 896, the gate 2 * 2, writes and reads the first launch's sums 2 * 1,540, and writes the
-// gradients 770: 12,046. Kept states are read four times, of which caches should serve three.
+// DRAM traffic, as above: `states` reads w k v a b 2 * 640 and writes S 2 * 1,024 and S a 2 * 256; `backward` reads
+// these 2 * 1,280, its seven inputs 2 * 896, the gate 2 * 2, writes and reads the first launch's sums 2 * 1,540, and
+// writes the gradients 770: 12,046. Kept states are read four times, of which caches should serve three.
 
 constexpr int N = 64;
 constexpr int TILE = 16;       // tokens in shared memory at a time, and from one kept state to the next
@@ -36,7 +39,7 @@ constexpr int KEY_LANES = 8;   // forward: lanes that share a row
 constexpr int KEYS = N / KEY_LANES;
 constexpr int THREADS = 128;   // of a forward block
 constexpr int GROUPS = THREADS / KEY_LANES;
-constexpr int SUB = 4;         // backward: states in registers at a time
+constexpr int SUB = 4;         // backward: tokens whose states are made at a time
 constexpr int WARPS = 8;       // of a backward block
 constexpr unsigned ALL_LANES = 0xffffffffu;
 constexpr float MAX_LOG_LOG_DECAY = 80.0f;
@@ -166,8 +169,8 @@ __device__ __forceinline__ float bounded(float w) { return w > MAX_LOG_LOG_DECAY
 __device__ __forceinline__ float decay(float w) { return expf(-expf(bounded(w))); }
 __device__ __forceinline__ float decay_gradient(float w) { return -expf(bounded(w) - expf(bounded(w))); }
 
-// Sums over LANES neighbouring lanes. Of COUNT <= LANES sums each lane gets one: that whose number is the lane's lowest
-// bits, the lowest first. Halving what is sent at each step costs COUNT shuffles, not COUNT * log2(LANES).
+// Sums over LANES neighbouring lanes. Of COUNT <= LANES sums each lane gets one: that whose number, in bits, is the
+// lane's read backwards. Halving what is sent at each step costs about COUNT shuffles, not COUNT * log2(LANES).
 template <int LANES, int COUNT>
 __device__ __forceinline__ float distribute(float (&x)[COUNT], int lane) {
     int count = COUNT;
@@ -291,7 +294,14 @@ struct Sweep {
         int words = stretch(i).count * (N / WORD);
         wait_for_copies();
         for (int word = threadIdx.x; word < words; word += THREADS)  // those that this thread has copied
-            for (int j = word * WORD; j < (word + 1) * WORD; ++j) (&tile.d[0][0])[j] = decay(to_float(w[j]));
+#pragma unroll
+            for (int j = word * WORD; j < (word + 1) * WORD; j += 4) {
+                float d[4];
+                load4(d, w + j);
+#pragma unroll
+                for (int n = 0; n < 4; ++n) d[n] = decay(d[n]);
+                store4(&tile.d[0][0] + j, d);
+            }
     }
 
     // S of the token before, and s = S a, become those of the token; y gets this thread's part of S r.
@@ -694,13 +704,14 @@ struct Backward {
     }
 };
 
-#define FORWARD(NAME, T, ROWS)                                                                                        \
-    extern "C" __global__ void __launch_bounds__(THREADS, 4) NAME(const __grid_constant__ SweepArguments arguments) {    \
-        forward<T, ROWS>(arguments);                                                                                  \
+// The least number of blocks a multiprocessor says how many registers a thread may have: 128, enough to spill none.
+#define FORWARD(NAME, T, ROWS)                                                                                       \
+    extern "C" __global__ void __launch_bounds__(THREADS, 4) NAME(const __grid_constant__ SweepArguments arguments) { \
+        forward<T, ROWS>(arguments);                                                                                 \
     }
-#define KEEP_STATES(NAME, T)                                                                                          \
-    extern "C" __global__ void __launch_bounds__(THREADS, 4) NAME(const __grid_constant__ SweepArguments arguments) {    \
-        keep_states<T>(arguments);                                                                                    \
+#define KEEP_STATES(NAME, T)                                                                                         \
+    extern "C" __global__ void __launch_bounds__(THREADS, 4) NAME(const __grid_constant__ SweepArguments arguments) { \
+        keep_states<T>(arguments);                                                                                   \
     }
 
 // Wide blocks, of all 64 rows, use shared memory best; narrow ones, of 16, keep more multiprocessors busy.
