@@ -26,6 +26,8 @@ WIDE, NARROW = 64, 16  # rows of the state of a block
 PARTIAL, FUSED, PLAIN = range(3)
 TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 DIRECTIONS = 2
+NAMES = ("r", "w", "k", "v", "a", "b", "gate")
+SUMS_OVER_ROWS = ("k", "b", "a", "w")  # in the order in which the kernel lists their gradients
 
 SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 BACKWARD = "bi_wkv7_backward"
@@ -38,9 +40,8 @@ KERNELS: tuple[str, ...] = (
     BACKWARD,
 )
 
-BACKWARD_SHARED_BYTES = (
-    4 * N * (8 * TILE + 8 * 8)
-)  # eight tensors of a chunk, sums of eight warps in eight slots
+# Eight tensors of a chunk, and the sums of eight warps in eight slots.
+BACKWARD_SHARED_BYTES = 4 * N * (8 * TILE + 8 * 8)
 
 
 class _Tensor(ctypes.Structure):
@@ -72,7 +73,7 @@ class SweepArguments(ctypes.Structure):
     """Of the ``forward`` and ``states`` kernels; what each means stands in the source."""
 
     _fields_ = [
-        *((name, _Tensor) for name in ("r", "w", "k", "v", "a", "b", "gate")),
+        *((name, _Tensor) for name in NAMES),
         ("y", _Result),
         *((name, ctypes.c_void_p) for name in ("before", "after", "states", "sums")),
         *_RANGES,
@@ -84,9 +85,9 @@ class BackwardArguments(ctypes.Structure):
     """Of the ``backward`` kernel."""
 
     _fields_ = [
-        ("inputs", _Tensor * 7),  # dy r w k v a b
+        ("inputs", _Tensor * len(NAMES)),  # dy r w k v a b
         ("gate", _Tensor),
-        ("over_rows", _Result * 4),  # dk db da dw
+        ("over_rows", _Result * len(SUMS_OVER_ROWS)),
         *((name, _Result) for name in ("dr", "dv", "dgate")),
         *((name, ctypes.c_void_p) for name in ("states", "sums", "carry")),
         *_RANGES,
@@ -236,10 +237,15 @@ def backward(
     _run_sweep(run, "states", kept, r, w, k, v, a, b)
 
     arguments = BackwardArguments(tokens=tokens, batch=batch, heads=heads)
-    dr, dw, dk, dv, da, db, dgate = gradients = [empty(x.shape, x) for x in (r, w, k, v, a, b, gate)]
-    results = {id(x): _result(x) for x in gradients}
-    arguments.over_rows[:] = [results[id(x)][0] for x in (dk, db, da, dw)]
-    arguments.dr, arguments.dv, arguments.dgate = (results[id(x)][0] for x in (dr, dv, dgate))
+    gradients = {name: empty(x.shape, x) for name, x in zip(NAMES, (r, w, k, v, a, b, gate), strict=True)}
+    scratch = []
+    for name, gradient in gradients.items():
+        result, partial = _result(gradient)
+        scratch.append(partial)
+        if name in SUMS_OVER_ROWS:
+            arguments.over_rows[SUMS_OVER_ROWS.index(name)] = result
+        else:
+            setattr(arguments, f"d{name}", result)
     arguments.gate = _tensor(gate)
     arguments.inputs[:] = [_tensor(x) for x in (dy, r, w, k, v, a, b)]
     arguments.states, arguments.sums, arguments.carry = (x.data_ptr() for x in (states, sums, carry))
@@ -250,6 +256,8 @@ def backward(
         arguments.second = second
         own = BackwardArguments.from_buffer_copy(arguments)
         run(Launch(BACKWARD, grid, block, BACKWARD_SHARED_BYTES, own))
+    del scratch  # as in `forward`
+    dr, dw, dk, dv, da, db, dgate = (gradients[name] for name in NAMES)
     return dr, dw, dk, dv, da, db, dgate
 
 
@@ -264,8 +272,8 @@ def multiprocessors(device: torch.device) -> int:
 
 
 def _halfway(tokens: int) -> int:
-    """Where the directions meet: a multiple of the tile, so that no tile is cut in two."""
-    return tokens // TILE // 2 * TILE if tokens > TILE else 0
+    """Where the directions meet: the multiple of the tile nearest to the middle, so that no tile is cut in two."""
+    return (tokens + TILE) // (2 * TILE) * TILE
 
 
 def _set_ranges(arguments: SweepArguments | BackwardArguments, *ranges: tuple[int, int]) -> None:
