@@ -107,7 +107,7 @@ class Launch:
     grid, block : tuple of int
         Blocks, and threads of a block, in x, y and z.
     shared_bytes : int
-        Dynamic shared memory of a block.
+        Dynamic shared memory of a block: at most 48 KiB, which every GPU gives without having been asked.
     arguments : ctypes.Structure
         The kernel's only parameter, by value. Holds addresses of tensors that live at least until the executor
         returns; torch's allocator keeps their memory for the stream after that.

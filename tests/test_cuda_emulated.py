@@ -91,6 +91,8 @@ def test_values_and_gradients(
     found = (cuda_launch.forward(run, *inputs), *cuda_launch.backward(run, dy, *inputs))
     assert_all_close(found, (y, *gradients), inputs, cases.TOLERANCE[dtype])
     assert all(torch.equal(x, y) for x, y in zip(inputs, before, strict=True)), "an input was changed"
+    most = max(launch.shared_bytes for launch in run.launches)
+    assert most <= 48 * 1024, "more than every GPU gives to a block that has not asked for it"
 
 
 def test_a_batch_of_the_model(run: Emulator) -> None:
