@@ -8,7 +8,6 @@ kernel sources, the versions below them, the CPU and its features.
 import hashlib
 import importlib
 import os
-import secrets
 import sys
 import threading
 import warnings
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from . import object_code
 from .host_cpu import cpu_features, cpu_name
+from .kept_file import keep, kept, user_cache_directory
 from .object_code import Kernel
 from .vector_width import VALUES
 
@@ -24,16 +24,6 @@ DIRECTORY_VARIABLE = "NUMBA_CACHE_DIR"
 
 _lock = threading.Lock()
 _kernels: dict[tuple[str, str], Kernel] = {}
-
-
-def user_cache_directory() -> Path:
-    """Where this user's programs keep what they can make again."""
-    home = Path.home()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
 
 
 def _fingerprint() -> str:
@@ -73,39 +63,14 @@ def _compile(module: str, function: str) -> tuple[str, bytes]:
     return compiled.native_name, object_code.emit(compiled.inspect_llvm())
 
 
-def _keep(path: Path, symbol: str, code: bytes) -> None:
-    """Write a file that is there whole or not at all, whoever writes beside us."""
-    content = symbol.encode() + b"\n" + code
-    path.parent.mkdir(parents=True, exist_ok=True)
-    filling = path.with_name(f".{secrets.token_hex(8)}")
-    try:
-        filling.write_bytes(hashlib.sha256(content).digest() + content)
-        filling.replace(path)
-    finally:
-        filling.unlink(missing_ok=True)
-
-
-def _kept(path: Path) -> tuple[str, bytes] | None:
-    """What `_keep` wrote; None where there is no such file, or a damaged one, which LLVM would not survive."""
-    try:
-        whole = path.read_bytes()
-    except OSError:
-        return None
-    digest, content = whole[:32], whole[32:]
-    if hashlib.sha256(content).digest() != digest:
-        return None
-    symbol, _, code = content.partition(b"\n")
-    return symbol.decode(), code
-
-
 def _find(module: str, function: str) -> tuple[str, bytes]:
     directory = cache_directory()
     path = directory / f"{module.lstrip('.')}.{function}"
-    found = _kept(path)
-    if found is None:
-        found = _compile(module, function)
+    content = kept(path)
+    if content is None:
+        symbol, code = _compile(module, function)
         try:
-            _keep(path, *found)
+            keep(path, symbol.encode() + b"\n" + code)
         except OSError as error:
             warnings.warn(
                 f"compiled kernels can't be kept in {directory} ({error}): every start compiles them again, which "
@@ -113,7 +78,9 @@ def _find(module: str, function: str) -> tuple[str, bytes]:
                 RuntimeWarning,
                 stacklevel=3,
             )
-    return found
+        return symbol, code
+    name, _, code = content.partition(b"\n")
+    return name.decode(), code
 
 
 def kernel(module: str, function: str) -> Kernel:
