@@ -168,3 +168,32 @@ def _numba_sweep(*inputs: Any) -> tuple[Tensor, Tensor]:
 registry.register(
     registry.Backend("numba", _numba_unavailable, _numba_forward, _numba_backward, _numba_sweep)
 )
+
+
+def _cuda_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
+    if device.type != "cuda":
+        return f"runs on NVIDIA's GPUs only (--device cuda), not on {device.type}"
+    from . import cuda_backend
+
+    return cuda_backend.unavailable(device, dtype)
+
+
+def _cuda_forward(*inputs: Tensor) -> Tensor:
+    from . import cuda_backend
+
+    return cuda_backend.forward(*inputs)
+
+
+def _cuda_backward(*inputs: Tensor) -> Gradients:
+    from . import cuda_backend
+
+    return cuda_backend.backward(*inputs)
+
+
+def _cuda_sweep(*inputs: Any) -> tuple[Tensor, Tensor]:
+    from . import cuda_backend
+
+    return cuda_backend.sweep(*inputs)
+
+
+registry.register(registry.Backend("cuda", _cuda_unavailable, _cuda_forward, _cuda_backward, _cuda_sweep))

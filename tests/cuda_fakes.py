@@ -3,10 +3,14 @@
 import ctypes
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from arwkv_kernels.nvrtc import Compiled, CompileError, Nvrtc, NvrtcError, nvrtc
 from arwkv_kernels.nvrtc_library import NvrtcNotFound
@@ -110,3 +114,45 @@ class FakeDriverLibrary:
         """Tell how large the parameter of the next kernels is; the true driver knows it from the code."""
         self._bytes = parameter_bytes
         self.library.fake_parameter_bytes(ctypes.c_size_t(parameter_bytes))
+
+
+class FakeGpus:
+    """What torch tells about GPUs, where there are none.
+
+    Parameters
+    ----------
+    monkeypatch : pytest.MonkeyPatch
+        Takes back what is changed in torch.
+    capabilities : tuple of tuple of int
+        Compute capability of each GPU; torch's current one is the last.
+    """
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, capabilities: tuple[tuple[int, int], ...] = ((9, 0), (9, 0))
+    ) -> None:
+        self.guarded: list[int] = []  # devices that are torch's current one, innermost last
+        self.capturing = False
+        fakes = {
+            "is_available": lambda: bool(capabilities),
+            "device_count": lambda: len(capabilities),
+            "current_device": lambda: len(capabilities) - 1,
+            "get_device_capability": lambda index: capabilities[index],
+            "is_current_stream_capturing": lambda: self.capturing,
+            "current_stream": lambda index: SimpleNamespace(cuda_stream=self.stream(index)),
+            "device": self._guard,
+        }
+        for name, fake in fakes.items():
+            monkeypatch.setattr(torch.cuda, name, fake)
+
+    @staticmethod
+    def stream(index: int) -> int:
+        """Handle of the current stream of a device, of more than 32 bits as addresses are."""
+        return 0x7F0012345600 + index
+
+    @contextmanager
+    def _guard(self, index: int) -> Iterator[None]:
+        self.guarded.append(index)
+        try:
+            yield
+        finally:
+            self.guarded.pop()

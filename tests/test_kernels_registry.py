@@ -59,7 +59,7 @@ def test_forced_backend_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_backend_is_an_error_that_lists_the_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARWKV_BACKEND", "abacus")
     with pytest.raises(
-        BackendError, match=r"ARWKV_BACKEND=abacus: no such backend; there are numba, .*unset"
+        BackendError, match=r"ARWKV_BACKEND=abacus: no such backend; there are cuda, numba, .*unset"
     ):
         bi_wkv7(*cases.inputs(1, 2, 1))
 
