@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from arwkv_cli import models
+from arwkv_cli import kernels, models
 from arwkv_cli.bench import bench
 from arwkv_cli.command_group import CommandGroup
 from arwkv_cli.doctor import doctor
@@ -70,6 +70,7 @@ app.add_typer(models.app)
 app.command()(train)
 app.command()(evaluate)
 app.command()(bench)
+app.add_typer(kernels.app)
 app.command()(doctor)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from arwkv_cli.listing import print_json, print_rich
 
 if TYPE_CHECKING:
     from arwkv_models import ZooModel
@@ -47,7 +48,7 @@ def list_command(format: FormatOption = Format.TABLE) -> None:
 
     models = arwkv_models.list_models()
     if format is Format.JSON:
-        _print_json([_summary(model) for model in models])
+        print_json([_summary(model) for model in models])
         return
     from rich.table import Table
     from rich.text import Text
@@ -62,7 +63,7 @@ def list_command(format: FormatOption = Format.TABLE) -> None:
         shape = f"{arch.depth} × {arch.width}"
         cells = [str(arch.classes), shape, arch.position, model.config.score_function, model.origin]
         table.add_row(Text(model.name), *cells)
-    _print_rich(table)
+    print_rich(table)
     for model in models:
         if model.problem is not None:
             typer.echo(f"broken: {model.name}: {model.problem}", err=True)
@@ -79,7 +80,7 @@ def show_command(
     model = arwkv_models.find(name)
     model.verify()
     if format is Format.JSON:
-        _print_json(_details(model))
+        print_json(_details(model))
         return
     from rich.table import Table
     from rich.text import Text
@@ -89,7 +90,7 @@ def show_command(
     table.add_column(overflow="fold")
     for key, value in _lines(model):
         table.add_row(Text(key), Text(value))
-    _print_rich(table)
+    print_rich(table)
 
 
 @app.command("add")
@@ -214,19 +215,3 @@ def _free_lines(title: str, table: Any) -> list[tuple[str, str]]:
                 (f"{title} {key}", ", ".join(map(str, value)) if isinstance(value, list) else str(value))
             )
     return lines
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _print_rich(table: Any) -> None:
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=MOST_COLUMNS)  # nothing wrapped for a program that reads lines
-    console.print(table)
-
-
-MOST_COLUMNS = 10_000

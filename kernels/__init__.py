@@ -1,8 +1,9 @@
 """Bi-WKV-7, the recurrence of A-RWKV: one operator, several backends.
 
 ``bi_wkv7(r, w, k, v, a, b, gate)`` is what the model calls, ``wkv7_sweep(r, w, k, v, a, b, state)`` what it calls where
-its input is too long to be held at once; `backends` and `register` are for those who look at or add a backend. Torch is
-imported when one of them is first used, numba at the first call on a CPU.
+its input is too long to be held at once; `backends` and `register` are for those who look at or add a backend, `survey`
+tells which of them runs where, and `build` compiles the CUDA kernels ahead of their use. Torch is imported when one of
+them is first used, numba at the first call on a CPU.
 """
 
 import importlib
@@ -13,8 +14,10 @@ _HOME = {  # public name -> module that defines it
     "BackendError": "registry",
     "backends": "registry",
     "bi_wkv7": "op",
+    "build": "cuda_build",
     "register": "registry",
     "select": "registry",
+    "survey": "backend_survey",
     "wkv7_sweep": "sweep_op",
 }
 

@@ -1,14 +1,17 @@
 """The CUDA kernels as the compiler makes them: for every architecture, all in registers, with the arguments we pass."""
 
 import ctypes
+import json
 import re
 import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import kernel_cases as cases
 import pytest
 import torch
+from conftest import RunArwkv
 from cuda_fakes import real_compiler
 
 from arwkv_kernels import cuda_launch
@@ -110,3 +113,12 @@ def test_the_report_is_what_the_machine_code_says(arch: str, tmp_path: Path) -> 
     said = re.findall(r"Function (\w+):\s+REG:(\d+) STACK:(\d+)", done.stdout)
     expected = [(one.kernel, one.registers, one.stack_bytes) for one in code.kernels]
     assert sorted((name, int(registers), int(stack)) for name, registers, stack in said) == expected
+
+
+def test_the_command_finds_them_in_the_cache(run_arwkv: RunArwkv) -> None:
+    code = code_for("sm_80")
+    done = run_arwkv("kernels", "build", "--arch", "sm_80", "--report", "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "sm_80: was compiled already\n")
+    (build,) = json.loads(done.stdout)["builds"]
+    assert build["file"] == str(code.file)
+    assert build["kernels"] == [asdict(one) for one in code.kernels]

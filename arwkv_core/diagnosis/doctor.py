@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from . import devices, front_end, kernels, models, packages, processor
+from . import cuda, devices, front_end, kernels, models, packages, processor
 from .check import Check, checked
 
 SCHEMA_VERSION = 1
@@ -15,6 +15,7 @@ SECTIONS = (
     (processor.SECTION, processor.check_processor, packages.WAY_OUT),
     (kernels.SECTION, kernels.check_kernels, kernels.WAY_OUT),
     (kernels.SECTION, kernels.check_cache, kernels.WAY_OUT),
+    (cuda.SECTION, cuda.check_cuda, cuda.WAY_OUT),
     (devices.SECTION, devices.check_devices, "use --device cpu, and please report it with this output"),
     (devices.SECTION, devices.check_precision, "use --precision fp32, and please report it with this output"),
     (front_end.SECTION, front_end.check_features, front_end.WAY_OUT),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from itertools import product
 
 from .check import Check
 
@@ -36,10 +37,10 @@ def check_kernels() -> Iterator[Check]:
                 )
             else:
                 yield _self_test(backend.name, kind)
-    for dtype in (torch.float32, torch.bfloat16):
-        name = f"chosen for {str(dtype).removeprefix('torch.')} on cpu"
+    for kind, dtype in product(devices, (torch.float32, torch.bfloat16)):
+        name = f"chosen for {str(dtype).removeprefix('torch.')} on {kind}"
         try:
-            chosen = select(torch.device("cpu"), dtype).name
+            chosen = select(torch.device(kind), dtype).name
         except BackendError as error:
             yield Check(SECTION, name, str(error), False, WAY_OUT)
             continue
