@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cuda_fakes import real_compiler
 
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FILES = {  # name in the pages: example that stands for it
@@ -22,8 +23,10 @@ FILES = {  # name in the pages: example that stands for it
 }
 
 
-@pytest.mark.parametrize("page", ["podcasters", "field-recordists", "engineers", "embeddings"])
+@pytest.mark.parametrize("page", ["podcasters", "field-recordists", "engineers", "embeddings", "gpu"])
 def test_page_runs(page: str, checkout: Path, examples: Path, tmp_path: Path) -> None:
+    if page == "gpu":
+        real_compiler()
     for name, example in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(examples / example, tmp_path / name)
