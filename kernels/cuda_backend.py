@@ -24,7 +24,7 @@ logger = logging.getLogger("arwkv.kernels")
 
 NAME = "cuda"
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _kernels: dict[int, dict[str, Kernel]] = {}  # by index of the device
 _failures: dict[int, str] = {}
 
@@ -38,20 +38,18 @@ def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     if not torch.cuda.is_available():
         return "torch finds no CUDA device"
     index = _index(device)
-    if index not in _failures:
-        try:
-            _loaded(index)
-        except registry.BackendError:
-            raise
-        except (
-            Exception
-        ) as error:  # whatever a compiler or driver comes up with: the next backend is right as well
-            _failures[index] = _reason(error)
-            if (
-                os.environ.get(registry.ENVIRONMENT_VARIABLE) != NAME
-            ):  # there it is an error, which says the same
-                logger.warning("the CUDA kernel can't run on cuda:%d: %s", index, _failures[index])
-    return _failures.get(index)
+    with _lock:
+        if index not in _failures:
+            try:
+                _loaded(index)
+            except registry.BackendError:
+                raise
+            except Exception as error:  # of compiler or driver, whatever it is: the next backend is right too
+                _failures[index] = _reason(error)
+                forced = os.environ.get(registry.ENVIRONMENT_VARIABLE) == NAME
+                if not forced:  # else it becomes an error, which says the same
+                    logger.warning("the CUDA kernel can't run on cuda:%d: %s", index, _failures[index])
+        return _failures.get(index)
 
 
 def forward(*inputs: Tensor) -> Tensor:

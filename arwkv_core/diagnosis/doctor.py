@@ -13,9 +13,9 @@ SCHEMA_VERSION = 1
 SECTIONS = (
     (packages.SECTION, packages.check_packages, packages.WAY_OUT),
     (processor.SECTION, processor.check_processor, packages.WAY_OUT),
+    (cuda.SECTION, cuda.check_cuda, cuda.WAY_OUT),  # before what fills the cache that it looks at
     (kernels.SECTION, kernels.check_kernels, kernels.WAY_OUT),
     (kernels.SECTION, kernels.check_cache, kernels.WAY_OUT),
-    (cuda.SECTION, cuda.check_cuda, cuda.WAY_OUT),
     (devices.SECTION, devices.check_devices, "use --device cpu, and please report it with this output"),
     (devices.SECTION, devices.check_precision, "use --precision fp32, and please report it with this output"),
     (front_end.SECTION, front_end.check_features, front_end.WAY_OUT),
