@@ -5,15 +5,17 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import kernel_cases as cases
 import pytest
 import torch
+from cuda_emulator import Emulator
 from cuda_fakes import FakeCompiler, FakeDriverLibrary, FakeGpus
 
-from arwkv_kernels import BackendError, cuda_backend, cuda_launch, op, registry, select
+from arwkv_kernels import BackendError, cuda_backend, cuda_launch, op, reference, registry, select, wkv7_sweep
 from arwkv_kernels.cuda_driver import CudaDriver, Kernel
 from arwkv_kernels.cuda_launch import Launch
 from arwkv_kernels.kept_file import CACHE_VARIABLE
@@ -118,6 +120,40 @@ def test_forward_backward_and_sweep_launch_what_they_should(
     assert 0 < forward < backward < len(launched)
     assert len(library.calls("cuLaunchKernel")) == len(launched)
     assert gpus.guarded == []
+
+
+def test_the_operator_computes_with_it(
+    gpus: FakeGpus, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """From the operator to the launch, where the emulator takes over from the driver; gradients included."""
+    emulator = Emulator(tmp_path_factory.mktemp("emulator"))
+
+    def emulate(driver: CudaDriver, kernel: Kernel, *rest: Any) -> None:
+        grid, block, shared_bytes, stream, arguments = rest
+        assert stream == gpus.stream(1)
+        emulator(Launch(kernel.name, grid, block, shared_bytes, arguments))
+
+    (real,) = (one for one in registry.backends() if one.name == "cuda")
+    monkeypatch.setattr(CudaDriver, "launch", emulate)
+    monkeypatch.setattr(registry, "_backends", {})
+    registry.register(replace(real, unavailable=lambda device, dtype: None))
+    inputs = [x.clone().requires_grad_() for x in cases.inputs(1, 17, 2)]
+    y, gradients = cases.expected(1, 17, 2, "trained", torch.float32)
+    found = op.bi_wkv7(*inputs)
+    tolerance = cases.TOLERANCE[torch.float32]
+    cases.assert_close("y", found, y, tolerance)
+    found.backward(cases.incoming(1, 17, 2))
+    for name, x, gradient in zip(cases.NAMES, inputs, gradients, strict=True):
+        assert x.grad is not None
+        cases.assert_close(f"d{name}", x.grad, gradient, tolerance)
+    with torch.no_grad():
+        state = torch.randn(1, 2, 64, 64)
+        for reverse in (False, True):
+            wanted = reference.wkv7_sweep(*inputs[:6], state, reverse)
+            for name, one, other in zip(
+                ("y", "state"), wkv7_sweep(*inputs[:6], state, reverse), wanted, strict=True
+            ):
+                cases.assert_close(name, one, other, tolerance)
 
 
 def test_double_precision_is_not_for_it(gpus: FakeGpus, library: FakeDriverLibrary) -> None:
