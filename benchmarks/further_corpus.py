@@ -18,6 +18,7 @@ OUTPUT/outside holds recordings of whole packages that are never trained on, wit
 import argparse
 import csv
 import shutil
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,8 @@ def packaged(labelled: Labelled, downloads: Path) -> tuple[list[Clip], list[tupl
     kept: list[tuple[Row, Sound]] = []
     for package, wishes in tqdm(by_package(SOURCES).items(), unit="package"):
         folder = download(wishes[0], downloads)
-        named = [row for row in wishes if not row["minutes"]]
+        named = [row for row in wishes if not row["minutes"] and row["use"] != "none"]
+        unwanted = [row["files"] for row in wishes if row["use"] == "none"]
         wanted, found = Wanted([row["files"] for row in named]), set()
         taken = set()
         for sound in sounds(folder, wanted) if named else ():
@@ -96,7 +98,9 @@ def packaged(labelled: Labelled, downloads: Path) -> tuple[list[Clip], list[tupl
             if row["minutes"]:
                 known = taken | held(labelled.rows, {package, *row["corpus_sources"].split(";")})
                 for sound in sampled(rng, folder, row["files"].split("|"), known, float(row["minutes"])):
-                    clips += clips_of(row, sound)
+                    names = sound.name.split("|")
+                    if not any(fnmatchcase(name, pattern) for name in names for pattern in unwanted):
+                        clips += clips_of(row, sound)
     return clips, kept
 
 

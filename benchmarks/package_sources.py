@@ -2,8 +2,9 @@
 
 A table's columns: ``registry`` (debian, pypi-source, pypi-wheel; without the column, debian), ``package`` (with its
 version for the latter two), ``sha256`` of the archive (Debian's tool checks its own), ``licence``, ``use`` (train,
-valid, or outside: never trained on), ``files`` by shell pattern, ``loop`` (repeat to so many seconds), ``part`` (of
-the recording, in seconds), ``minutes`` (at most so much of all, see sampled_recordings.py), ``corpus_sources`` (of the
+valid, outside: never trained on, or none: left out of a share, since another split holds it under another name),
+``files`` by shell pattern (``|`` between those of a share), ``loop`` (repeat to so many seconds), ``part`` (of the
+recording, in seconds), ``minutes`` (a share of at most so much, see sampled_recordings.py), ``corpus_sources`` (of the
 same recordings in the corpus, ``;`` between), ``known_labels``.
 """
 

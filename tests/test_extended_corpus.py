@@ -278,7 +278,7 @@ def test_every_class_in_doubt_and_in_the_tables_is_one_of_the_labels(scripts: No
         with (checkout / "benchmarks" / table).open(newline="", encoding="utf-8") as file:
             rows += list(csv.DictReader(file))
     assert {name for row in rows for name in row["known_labels"].split(";") if name} <= names
-    assert {row["use"] for row in rows} == {"train", "valid", "outside"}
+    assert {row["use"] for row in rows} == {"train", "valid", "outside", "none"}
     packages = {
         row["package"]: {r["use"] == "outside" for r in rows if r["package"] == row["package"]}
         for row in rows
@@ -347,3 +347,14 @@ def test_new_clips_come_after_those_that_are_there(
     if embedded:
         assert np.load(path).tolist() == [[0.0] * 4] * 3 + [[0.5] * 4] * 4
         assert np.load(path).dtype == np.float16
+
+
+def test_the_best_of_the_right_classes_counts(scripts: None) -> None:
+    pytest.importorskip("onnx", reason="the teacher needs onnx and onnxruntime")
+    pytest.importorskip("onnxruntime", reason="the teacher needs onnx and onnxruntime")
+    import outside_recordings  # type: ignore[import-not-found]  # as above
+
+    names = ["Music", "Clock", "Tick", "Tick-tock"]
+    scores = np.array([0.9, 0.2, 0.1, 0.6])
+    assert outside_recordings.place(scores, names, "Clock") == "Tick-tock 2, 0.60"
+    assert outside_recordings.place(scores, names, "Music") == "Music 1, 0.90"
