@@ -197,3 +197,32 @@ def _cuda_sweep(*inputs: Any) -> tuple[Tensor, Tensor]:
 
 
 registry.register(registry.Backend("cuda", _cuda_unavailable, _cuda_forward, _cuda_backward, _cuda_sweep))
+
+
+def _torch_unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
+    if device.type == "mps" and dtype == torch.float64:
+        return "mps has no float64"
+    return None
+
+
+def _torch_forward(*inputs: Tensor) -> Tensor:
+    from . import torch_chunked
+
+    return torch_chunked.forward(*inputs)
+
+
+def _torch_backward(*inputs: Tensor) -> Gradients:
+    from . import torch_chunked
+
+    return torch_chunked.backward(*inputs)
+
+
+def _torch_sweep(*inputs: Any) -> tuple[Tensor, Tensor]:
+    from . import torch_chunked
+
+    return torch_chunked.sweep(*inputs)
+
+
+registry.register(
+    registry.Backend("torch", _torch_unavailable, _torch_forward, _torch_backward, _torch_sweep)
+)

@@ -45,7 +45,7 @@ def test_compiles_without_a_graph_break(backend: str) -> None:
         assert torch.equal(x.grad, z.grad), f"d{name} differs"
 
 
-@pytest.mark.parametrize("backend", ["numba", "reference"])
+@pytest.mark.parametrize("backend", ["numba", "torch", "reference"])
 def test_dtypes_may_be_mixed(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARWKV_BACKEND", backend)
     dtypes = (

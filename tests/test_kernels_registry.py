@@ -41,14 +41,33 @@ def test_the_first_that_can_run_is_taken_and_the_reason_logged_once(caplog: pyte
     register(backend("cuda", "no such device"))
     register(backend("numba", "the CPU is too old"))
     with caplog.at_level(logging.INFO, "arwkv.kernels"):
-        assert select(CPU, torch.float32).name == "reference"
-        assert select(CPU, torch.float32).name == "reference"
+        assert select(CPU, torch.float32).name == "torch"
+        assert select(CPU, torch.float32).name == "torch"
     (record,) = caplog.records
+    assert record.levelno == logging.INFO
     assert "cuda: no such device; numba: the CPU is too old" in record.getMessage()
 
 
+def test_the_slow_loop_is_taken_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("numba", "torch"):
+        register(backend(name, "out of order"))
+    with caplog.at_level(logging.INFO, "arwkv.kernels"):
+        assert select(CPU, torch.float32).name == "reference"
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "numba: out of order; torch: out of order" in record.getMessage()
+
+
 def test_double_precision_is_not_for_numba() -> None:
-    assert select(CPU, torch.float64).name == "reference"
+    assert select(CPU, torch.float64).name == "torch"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("kind", ["cuda", "mps", "xpu", "cpu"])
+def test_plain_torch_runs_everywhere(kind: str, dtype: torch.dtype) -> None:
+    (plain,) = (one for one in backends() if one.name == "torch")
+    without = kind == "mps" and dtype == torch.float64
+    assert plain.obstacle(torch.device(kind), dtype, True) == ("mps has no float64" if without else None)
 
 
 def test_forced_backend_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,8 +92,11 @@ def test_forced_backend_that_cannot_run_is_an_error_with_the_way_out(monkeypatch
 
 def test_no_backend_at_all_is_an_error_with_every_reason() -> None:
     register(backend("numba", "not installed"))
+    register(backend("torch", "too new"))
     register(backend("reference", "out of patience"))
-    with pytest.raises(BackendError, match="numba: not installed; reference: out of patience"):
+    with pytest.raises(
+        BackendError, match="numba: not installed; torch: too new; reference: out of patience"
+    ):
         select(CPU, torch.float32)
 
 

@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 TOKENS = 53
 
 
-@pytest.fixture(params=["numba", "reference"])
+@pytest.fixture(params=["numba", "torch", "reference"])
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     name: str = request.param
     if name == "numba":

@@ -1,0 +1,113 @@
+"""The backend in plain torch: stretches, chunks, and what is easily lost on the way to matrix products."""
+
+import kernel_cases as cases
+import pytest
+import torch
+from torch import Tensor
+
+from arwkv_kernels import bi_wkv7, reference, torch_chunks, torch_stretch, wkv7_sweep
+
+
+@pytest.fixture(autouse=True)
+def torch_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARWKV_BACKEND", "torch")
+
+
+@pytest.fixture
+def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One chunk a stretch: all that is carried from one to the next is."""
+    monkeypatch.setattr(torch_stretch, "ELEMENTS_CPU", 1)
+
+
+def values_and_gradients(inputs: tuple[Tensor, ...], dy: Tensor) -> tuple[Tensor, ...]:
+    leaves = [x.detach().clone().requires_grad_() for x in inputs]
+    y = bi_wkv7(*leaves)
+    return (y.detach(), *torch.autograd.grad(y, leaves, dy))
+
+
+def assert_as_the_reference(inputs: tuple[Tensor, ...], dy: Tensor, tolerance: float = 2e-5) -> None:
+    exact = [x.double() for x in inputs]
+    wanted = (reference.bi_wkv7(*exact), *reference.bi_wkv7_backward(dy.double(), *exact))
+    for name, x, z in zip(("y", *cases.NAMES), values_and_gradients(inputs, dy), wanted, strict=True):
+        cases.assert_close(name, x, z, tolerance)
+
+
+@pytest.mark.usefixtures("short_stretches")
+@pytest.mark.parametrize("decay", [*cases.DECAYS])
+@pytest.mark.parametrize("tokens", [16, 17, 47, 64])
+def test_many_stretches(tokens: int, decay: str) -> None:
+    assert len(torch_stretch.stretches(cases.inputs(2, tokens, 2)[0], (False, True))) == -(-tokens // 16)
+    assert_as_the_reference(cases.inputs(2, tokens, 2, decay), cases.incoming(2, tokens, 2))
+
+
+@pytest.mark.usefixtures("short_stretches")
+def test_a_long_sequence() -> None:
+    assert_as_the_reference(cases.inputs(1, 496, 1), cases.incoming(1, 496, 1))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.usefixtures("short_stretches")
+def test_a_sweep_of_many_stretches(reverse: bool) -> None:
+    *inputs, _ = cases.inputs(2, 47, 2)
+    state = torch.randn(2, 2, 64, 64, generator=torch.Generator().manual_seed(0))
+    exact = reference.wkv7_sweep(*(x.double() for x in (*inputs, state)), reverse)
+    for name, x, z in zip(("y", "state"), wkv7_sweep(*inputs, state, reverse), exact, strict=True):
+        cases.assert_close(name, x, z, 2e-5)
+
+
+def test_double_precision() -> None:
+    exact = cases.in_dtype(cases.inputs(1, 33, 2), torch.float64)
+    assert_as_the_reference(exact, cases.incoming(1, 33, 2).double(), 1e-12)
+
+
+def test_tokens_that_are_all_alike() -> None:
+    """Each takes out what the one before has put in: powers of the matrix of their products would be huge."""
+    r, w, k, v, a, _, gate = (x[:, :1].expand(-1, 64, *x.shape[2:]).double() for x in cases.inputs(1, 64, 2))
+    alike = (r, torch.full_like(w, -6.0), k, v, a, -a, gate)
+    # in float64: with float32, the gradient by b is off by 8e-5 in the reference itself
+    assert_as_the_reference(alike, cases.incoming(1, 64, 2).double(), 1e-11)
+
+
+def test_decays_of_every_kind_in_one_chunk() -> None:
+    """Channels that forget everything beside such that forget nothing, at some tokens only."""
+    r, w, k, v, a, b, gate = cases.inputs(1, 33, 2)
+    kinds = torch.tensor([-60.0, -0.5, 2.0, 4.4, 30.0, 300.0])
+    picked = torch.randint(0, 6, w.shape, generator=torch.Generator().manual_seed(3))
+    assert_as_the_reference((r, kinds[picked], k, v, a, b, gate), cases.incoming(1, 33, 2))
+
+
+def test_what_is_forgotten_is_gone() -> None:
+    """A decay of 0 is exactly 0, however large what it ends was."""
+    r, w, k, v, a, b, gate = (x.clone() for x in cases.inputs(1, 16, 1))
+    gate[:] = 1
+    clean = bi_wkv7(r, torch.full_like(w, 30.0), k, v, a, b, gate)
+    v[:, 0] *= 1e30
+    found = bi_wkv7(r, torch.full_like(w, 30.0), k, v, torch.zeros_like(a), b, gate)
+    r, w, k, v, b, gate = (x[:, 1:] for x in (r, w, k, v, b, gate))
+    alone = bi_wkv7(r, torch.full_like(w, 30.0), k, v, torch.zeros_like(r), b, gate)
+    assert clean.isfinite().all()
+    cases.assert_close("y", found[:, 1:], alone, 2e-5)
+
+
+def test_autocast_leaves_it_exact() -> None:
+    inputs, dy = cases.inputs(1, 33, 2), cases.incoming(1, 33, 2)
+    plain = values_and_gradients(inputs, dy)
+    leaves = [x.clone().requires_grad_() for x in inputs]
+    with torch.autocast("cpu", torch.bfloat16):
+        y = bi_wkv7(*leaves)
+        gradients = torch.autograd.grad(y, leaves, dy)
+    for name, x, z in zip(("y", *cases.NAMES), (y.detach(), *gradients), plain, strict=True):
+        assert torch.equal(x, z), f"{name} differs"
+
+
+def test_the_same_bits_every_time() -> None:
+    inputs, dy = cases.inputs(2, 49, 3), cases.incoming(2, 49, 3)
+    for x, z in zip(values_and_gradients(inputs, dy), values_and_gradients(inputs, dy), strict=True):
+        assert torch.equal(x, z)
+
+
+def test_the_inverse_is_that_of_substitution() -> None:
+    strict = torch.randn(5, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).tril(-1)
+    one = torch.eye(16, dtype=torch.float64)
+    exact = torch.linalg.solve_triangular(one - strict, one.expand(5, -1, -1), upper=False)
+    cases.assert_close("inverse", torch_chunks.inverse(strict), exact, 1e-13)
