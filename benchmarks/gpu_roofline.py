@@ -1,6 +1,7 @@
 """What Bi-WKV-7 must cost on a GPU, counted and not measured: our CUDA kernels, and the published path beside them.
 
-    python benchmarks/gpu_roofline.py [--dtype bfloat16] [--batch 1 32 256] [--gradients] [--format table|markdown|json]
+    python benchmarks/gpu_roofline.py [--dtype bfloat16] [--batch 1 32 256] [--gradients] [--no-compiler]
+                                      [--format table|markdown|json]
 
 For each card, model and length: bytes a token and head, how full the multiprocessors are, what is slowest, and the
 least time that a layer takes, for our path and the published one by the same formulas. Needs no GPU. Registers are
@@ -20,6 +21,8 @@ from gpu_cards import CARDS, LAUNCH_SECONDS, REGISTERS, SCHEDULERS, WARP, Card, 
 from gpu_work import Work, ours, published
 
 from arwkv_core.errors import ArwkvError
+from arwkv_kernels import build
+from arwkv_kernels.cuda_launch import BACKWARD, BACKWARD_THREADS, KERNELS, SWEEP_THREADS
 
 HEADS = {"T": 3, "S": 6, "B": 12}
 WINDOW_TOKENS = 496
@@ -95,30 +98,31 @@ def estimate(works: list[Work], places: int, card: Card, registers: Mapping[str,
     )
 
 
-def registers_of(card: Card) -> tuple[dict[str, int], str]:
+def registers_of(card: Card, ask_compiler: bool) -> tuple[dict[str, int], str]:
     """Registers a thread of our kernels, and where they are known from."""
-    from arwkv_kernels import build
-    from arwkv_kernels.cuda_launch import BACKWARD, BACKWARD_THREADS, KERNELS, SWEEP_THREADS
-
-    try:
-        (code,) = build([card.arch])
-    except ArwkvError as error:
-        bounds = {}
-        for name in KERNELS:
-            threads = BACKWARD_THREADS if name == BACKWARD else SWEEP_THREADS
-            bounds[name] = REGISTERS // (threads * LEAST_BLOCKS[threads // WARP])
-        return bounds, f"the source's bound, as {error}"
-    return {one.kernel: one.registers for one in code.kernels}, "the compiler's report"
+    why = ""
+    if ask_compiler:
+        try:
+            (code,) = build([card.arch])
+        except ArwkvError as error:
+            why = f" ({error})"
+        else:
+            return {one.kernel: one.registers for one in code.kernels}, "the compiler's report"
+    bounds = {}
+    for name in KERNELS:
+        threads = BACKWARD_THREADS if name == BACKWARD else SWEEP_THREADS
+        bounds[name] = REGISTERS // (threads * LEAST_BLOCKS[threads // WARP])
+    return bounds, f"the source's bounds{why}"
 
 
 def rows(
-    dtype: torch.dtype, batches: list[int], gradients: bool
+    dtype: torch.dtype, batches: list[int], gradients: bool, ask_compiler: bool
 ) -> tuple[list[dict[str, object]], list[str]]:
     """The table, and what it rests on."""
     found: list[dict[str, object]] = []
     sources = {}
     for card in CARDS:
-        registers, sources[card.name] = registers_of(card)
+        registers, sources[card.name] = registers_of(card, ask_compiler)
         shapes = [(batch, WINDOW_TOKENS) for batch in batches] + [(1, tokens) for tokens in LONG_TOKENS]
         for model, heads in HEADS.items():
             for batch, tokens in shapes:
@@ -182,9 +186,16 @@ def main() -> None:
     parser.add_argument(
         "--gradients", action="store_true", help="forward and backward, instead of forward alone"
     )
+    parser.add_argument(
+        "--no-compiler",
+        action="store_true",
+        help="take the source's bounds for registers, and compile nothing",
+    )
     parser.add_argument("--format", choices=["table", "markdown", "json"], default="table")
     options = parser.parse_args()
-    found, notes = rows(getattr(torch, options.dtype), options.batch, options.gradients)
+    found, notes = rows(
+        getattr(torch, options.dtype), options.batch, options.gradients, not options.no_compiler
+    )
     if options.format == "json":
         print(json.dumps({"schema_version": 1, "rows": found, "assumptions": notes}, indent=1))
         return

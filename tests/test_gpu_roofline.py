@@ -175,7 +175,7 @@ def test_without_a_compiler_the_bound_of_the_source_is_taken(
         raise NvrtcNotFound("no NVRTC here")
 
     monkeypatch.setattr(cuda_build, "nvrtc", absent)
-    found, source = roofline.registers_of(cards.CARDS[0])
+    found, source = roofline.registers_of(cards.CARDS[0], True)
     text = cuda_launch.SOURCE.read_text("utf-8")
     assert set(re.findall(r"__launch_bounds__\((.+?), (\d)\)", text)) == {
         ("THREADS", "4"),
@@ -183,13 +183,14 @@ def test_without_a_compiler_the_bound_of_the_source_is_taken(
     }
     assert found == registers()
     assert "no NVRTC here" in source
+    assert roofline.registers_of(cards.CARDS[0], False)[0] == found
 
 
 @pytest.mark.parametrize("form", ["table", "markdown", "json"])
 def test_it_prints(form: str, checkout: Path) -> None:
     script = checkout / "benchmarks" / "gpu_roofline.py"
     done = subprocess.run(
-        [sys.executable, str(script), "--format", form, "--batch", "2"],
+        [sys.executable, str(script), "--format", form, "--batch", "2", "--no-compiler"],
         capture_output=True,
         text=True,
         check=True,
