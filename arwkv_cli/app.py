@@ -13,6 +13,7 @@ import typer
 
 from arwkv_cli import kernels, models
 from arwkv_cli.bench import bench
+from arwkv_cli.calibrate import calibrate
 from arwkv_cli.command_group import CommandGroup
 from arwkv_cli.doctor import doctor
 from arwkv_cli.embed import embed
@@ -69,6 +70,7 @@ app.command()(embed)
 app.add_typer(models.app)
 app.command()(train)
 app.command()(evaluate)
+app.command()(calibrate)
 app.command()(bench)
 app.add_typer(kernels.app)
 app.command()(doctor)

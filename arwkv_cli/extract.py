@@ -20,6 +20,7 @@ from arwkv_cli.run_options import (
     Model,
     Precision,
     Quiet,
+    RawScores,
     RunOptions,
     Scores,
 )
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 _HEARING = (
     *("on", "off", "median", "min_duration", "merge_gap", "roll_up", "groups"),
-    *("model", "device", "precision", "channel", "hop", "context", "jobs", "scores", "from_"),
+    *("model", "device", "precision", "channel", "hop", "context", "raw_scores"),
+    *("jobs", "scores", "from_"),
 )
 """Options that make events of recordings: of no use where the events are there already."""
 
@@ -131,6 +133,7 @@ def extract(
     channel: Channel = None,
     hop: Hop = None,
     context: Context = None,
+    raw_scores: RawScores = None,
     glob: Glob = None,
     files_from: FilesFrom = None,
     jobs: Jobs = 1,
@@ -178,7 +181,7 @@ def extract(
             from arwkv_core.event_settings import EventSettings
 
             search = EventSettings(
-                on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups
+                on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups, bool(raw_scores)
             )
             _hear_and_cut(ctx, run, search, start)
     if not quiet:

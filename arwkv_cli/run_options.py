@@ -67,6 +67,14 @@ Precision = Annotated[
 Channel = Annotated[
     int | None, typer.Option(help="Hear this channel, counted from 0.  [default: the mean of all]")
 ]
+RawScores = Annotated[
+    bool | None,  # None, not False: so that outputs of before there was this option can be added to
+    typer.Option(
+        "--raw-scores",
+        help="Take scores as the network gives them, though the model's folder has a calibration that makes "
+        "probabilities of them.",
+    ),
+]
 Hop = Annotated[
     float | None,
     typer.Option(

@@ -23,7 +23,9 @@ from arwkv_cli.run_options import (
     Overwrite,
     Precision,
     Quiet,
+    RawScores,
     Scores,
+    given,
 )
 from arwkv_core.constants import DEFAULT_MODEL
 
@@ -78,6 +80,7 @@ def tag(
     channel: Channel = None,
     hop: Hop = None,
     context: Context = None,
+    raw_scores: RawScores = None,
     glob: Glob = None,
     files_from: FilesFrom = None,
     format: Annotated[list[Format] | None, typer.Option("--format", "-f", help=FORMAT_HELP)] = None,
@@ -93,7 +96,7 @@ def tag(
     """Tell what is in each recording.
 
     Every 0.16 s of a recording get a score from 0 to 1 per class. A tag comes with the mean and the maximum
-    of its scores, and with the seconds in which it is active.
+    of its scores, and with the seconds in which it is active. Of a calibrated model, scores are probabilities.
 
     From a folder, files with the endings of audio and video files are taken, sorted, without hidden ones. A
     recording that fails is named on stderr, the others are done, and the exit code is 1. With --output-dir, the
@@ -116,6 +119,8 @@ def tag(
             context=context,
             active_threshold=active_threshold,
             kept=plan.kept,
+            raw_scores=bool(raw_scores),
+            defaults_of=model if given(ctx, "model") else None,
         )
 
     run_folder(ctx, formats=TAG_FORMATS, make_task=task, table=TableWriter, rounds_kept=True)

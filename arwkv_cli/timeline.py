@@ -24,7 +24,9 @@ from arwkv_cli.run_options import (
     Overwrite,
     Precision,
     Quiet,
+    RawScores,
     Scores,
+    given,
 )
 from arwkv_core.constants import DEFAULT_MODEL
 from arwkv_core.errors import UsageError
@@ -86,6 +88,7 @@ def timeline(
     channel: Channel = None,
     hop: Hop = None,
     context: Context = None,
+    raw_scores: RawScores = None,
     glob: Glob = None,
     files_from: FilesFrom = None,
     format: Annotated[list[TimelineFormat] | None, typer.Option("--format", "-f", help=FORMAT_HELP)] = None,
@@ -120,9 +123,9 @@ def timeline(
 
     if top < 1:
         raise UsageError(f"--top: expected at least 1, found {top}")
-    settings = EventSettings(on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups)
-    given = ctx.get_parameter_source("model")
-    named = given is not None and given.name in ("COMMANDLINE", "ENVIRONMENT")
+    settings = EventSettings(
+        on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups, bool(raw_scores)
+    )
 
     with TemporaryDirectory(prefix="arwkv-") as passing:
 
@@ -142,7 +145,7 @@ def timeline(
                 start=start,
                 kept=plan.kept,
                 scores_folder=passing if SED_SCORES in plan.formats else None,
-                defaults_of=model if named else None,
+                defaults_of=model if given(ctx, "model") else None,
             )
 
         run_folder(

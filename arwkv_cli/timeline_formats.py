@@ -30,8 +30,8 @@ class StoredSedScoresWriter:
         assert isinstance(timeline.plan, EventPlan)
         try:
             self._writer.begin(timeline.file, timeline.plan.names)
-            for block in StoredScores(timeline.scores):
-                self._writer.add(timeline.plan.scores_of(block))
+            for codes in StoredScores(timeline.scores).codes():
+                self._writer.add(timeline.plan.scores_of(codes))
             self._writer.write(timeline)
         finally:
             if timeline.passing:

@@ -183,7 +183,7 @@ def evaluate(
     source = [columns.get(mid, -1) for mid in corpus.labels.mids]
     scores = np.zeros((len(indices), len(source)), np.float32)
     for row, index in enumerate(tqdm(indices, desc="clips", unit="clip", disable=not progress)):
-        mean = tagger.step_scores(corpus.clips[index].path).values.mean(0)
+        mean = tagger.step_scores(corpus.clips[index].path, raw_scores=True).values.mean(0)
         scores[row] = np.where(np.asarray(source) >= 0, mean[source], 0)
     ours = evaluate_scores(scores, corpus, indices, tagger.name, split)
     if teacher is None:

@@ -6,12 +6,16 @@ import csv
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .calibration import Calibration
 from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .score_file import StoredScores
 
 EVENTS_FILE = "events.csv"
 """Name of the file in a model's folder; a model may have none."""
@@ -20,7 +24,11 @@ NUMBERS = ("on", "off", "median", "min_duration", "merge_gap")
 """What may be set for a class, as columns of the file and as options."""
 
 ACTIVE_THRESHOLD = 0.5
-"""Score at which events start where neither the user nor the model says otherwise."""
+"""Score at which events start where neither the user nor the model says otherwise; of a calibrated model, more likely
+than not."""
+
+ALL_CLASSES = "*"
+"""Stands in the file for all classes that have no `on` of their own."""
 
 OFF_SHARE = 0.6
 """An event lasts until its score falls below this share of the score that starts one."""
@@ -74,13 +82,38 @@ class EventDefaults:
         Score from which the model's steps count as active: events of all other classes start there.
     classes : mapping of str to ClassDefaults
         By mid.
+    calibration : Calibration, optional
+        What makes probabilities of scores; the other numbers are probabilities then.
+    raw_threshold : float
+        With a calibration: the active threshold of scores that it was not applied to.
     """
 
     active_threshold: float = ACTIVE_THRESHOLD
     classes: Mapping[str, ClassDefaults] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    raw_threshold: float = ACTIVE_THRESHOLD
 
     def __hash__(self) -> int:
-        return hash((self.active_threshold, frozenset(self.classes.items())))
+        return hash((self.active_threshold, frozenset(self.classes.items()), self.calibration))
+
+    def without_calibration(self) -> EventDefaults:
+        """What holds for scores as the network gives them.
+
+        The thresholds of a class are turned back, so that its events are those of the calibrated scores.
+        """
+        calibration = self.calibration
+        if calibration is None:
+            return self
+        from .score_curves import score_of  # here, since it needs numpy
+
+        classes = {}
+        for mid, own in self.classes.items():
+            if own.on is not None and mid in calibration.curves:
+                curve = calibration.curves[mid]
+                off = OFF_SHARE * own.on if own.off is None else own.off
+                own = replace(own, on=score_of(curve, own.on), off=score_of(curve, off))
+            classes[mid] = own
+        return EventDefaults(self.raw_threshold, classes, raw_threshold=self.raw_threshold)
 
     @classmethod
     def of_folder(cls, folder: Path | None, active_threshold: float = ACTIVE_THRESHOLD) -> EventDefaults:
@@ -91,18 +124,26 @@ class EventDefaults:
         folder : Path or None
             None for a model that has none.
         active_threshold : float
-            From the model's ``config.toml``.
+            From the model's ``config.toml``. Of a calibrated model `ACTIVE_THRESHOLD` holds instead, and of any
+            model what its ``events.csv`` says of `ALL_CLASSES`.
 
         Raises
         ------
         ConfigError
-            If its ``events.csv`` is damaged; see `read_class_defaults`.
+            If its ``events.csv`` or ``calibration.csv`` is damaged; see `read_class_defaults` and
+            `Calibration.read`.
         """
+        calibration = Calibration.of_folder(folder)
+        classes: Mapping[str, ClassDefaults] = {}
         path = None if folder is None else folder / EVENTS_FILE
-        if path is None or not path.exists():
-            return cls(active_threshold)
-        status = path.stat()
-        return cls(active_threshold, _cached(path, status.st_mtime_ns, status.st_size))
+        if path is not None and path.exists():
+            status = path.stat()
+            classes = _cached(path, status.st_mtime_ns, status.st_size)
+        own = {mid: numbers for mid, numbers in classes.items() if mid != ALL_CLASSES}
+        threshold = active_threshold if calibration is None else ACTIVE_THRESHOLD
+        if ALL_CLASSES in classes and (on := classes[ALL_CLASSES].on) is not None:
+            threshold = on
+        return cls(threshold, own, calibration, active_threshold)
 
     @classmethod
     def of_source(cls, source: Any) -> EventDefaults:
@@ -114,7 +155,7 @@ class EventDefaults:
         Raises
         ------
         ConfigError
-            If the model's ``events.csv`` is damaged.
+            If the model's ``events.csv`` or ``calibration.csv`` is damaged.
         """
         # a stream of scores has its scorer, scores that are kept while they come have a stream
         scorer = getattr(getattr(source, "stream", source), "scorer", None)
@@ -123,10 +164,39 @@ class EventDefaults:
         return cls.of_folder(folder, model["active_threshold"])
 
 
+class DefaultsOfScores:
+    """Finds the defaults of kept scores, those of each model once: to look one up takes milliseconds.
+
+    Parameters
+    ----------
+    model : str, optional
+        Take them from the folder of this model, whatever the scores say.
+    """
+
+    def __init__(self, model: str | None = None) -> None:
+        self.model = model
+        self._known: dict[tuple[str, str], EventDefaults] = {}  # by name and weights
+
+    def __call__(self, scores: StoredScores) -> EventDefaults:
+        """Return those that hold for the scores of a recording; see `EventDefaults.of_source`."""
+        key = (scores.model_name, str(scores.meta["model"]["weights_sha256"]))
+        if key not in self._known:
+            self._known[key] = self._find(scores)
+        return self._known[key]
+
+    def _find(self, scores: StoredScores) -> EventDefaults:
+        if self.model is None:
+            return EventDefaults.of_source(scores)
+        import arwkv_models  # here, since the zoo imports this package
+
+        place = arwkv_models.locate(self.model)
+        return EventDefaults.of_folder(place if place.is_dir() else None, scores.active_threshold)
+
+
 def read_class_defaults(path: str | Path) -> dict[str, ClassDefaults]:
     """Read an ``events.csv``: the column ``mid`` and any of `NUMBERS`; further columns are ignored.
 
-    An empty field leaves the number to arwkv. A mid that the model lacks does no harm.
+    An empty field leaves the number to arwkv. A mid that the model lacks does no harm. `ALL_CLASSES` has only ``on``.
 
     Returns
     -------
@@ -169,9 +239,27 @@ def read_class_defaults(path: str | Path) -> dict[str, ClassDefaults]:
             if mid in found:
                 raise ConfigError(f"{where}: mid: {mid!r} stands there twice")
             found[mid] = _class_defaults(fields, where)
+            for key in NUMBERS[1:]:
+                if mid == ALL_CLASSES and getattr(found[mid], key) is not None:
+                    raise ConfigError(
+                        f"{where}: {key}: expected none for {ALL_CLASSES}, only on holds for all"
+                    )
     except csv.Error as error:
         raise ConfigError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
     return found
+
+
+def class_defaults_text(classes: Mapping[str, ClassDefaults], names: Mapping[str, str]) -> str:
+    """Return the text of an ``events.csv`` that `read_class_defaults` takes for equal numbers; names are by mid."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["mid", "display_name", *NUMBERS])
+    for mid, own in classes.items():
+        numbers = [getattr(own, key) for key in NUMBERS]
+        writer.writerow(
+            [mid, names.get(mid, ""), *("" if value is None else repr(value) for value in numbers)]
+        )
+    return stream.getvalue()
 
 
 @lru_cache(maxsize=16)

@@ -19,7 +19,8 @@ from .labels import LabelSet
 from .ontology import Ontology
 from .results import Event
 from .roll_up import classes_below, roll_up
-from .score_codec import rounded
+from .score_codec import Codes, decode, encode
+from .score_curves import ScoreCurves
 from .score_trace import ScoreTrace
 from .selection import Selection
 
@@ -42,6 +43,10 @@ class EventPlan:
         Which of them lie below which others; empty if nothing is to be rolled up.
     groups : GroupScores or None
         What makes their scores out of those of the columns, where they are groups.
+    levels : ndarray or None
+        With a calibration: the probability that each code of `score_codec` stands for, ``(codes, columns)``.
+    calibration : str or None
+        Its digest.
     """
 
     columns: NDArray[np.int64]
@@ -50,6 +55,8 @@ class EventPlan:
     thresholds: Thresholds
     below: dict[int, list[int]]
     groups: GroupScores | None = None
+    levels: Floats | None = None
+    calibration: str | None = None
 
     @classmethod
     def of(cls, settings: EventSettings, labels: LabelSet, defaults: EventDefaults) -> EventPlan:
@@ -59,17 +66,25 @@ class EventPlan:
         ------
         UsageError
             If a class or group is unknown, if none is left, or if ``off`` lies above the ``on`` of a class.
+        ConfigError
+            If the calibration lacks a class of the model.
         """
-        return _plan(settings, labels, defaults)
+        return _plan(settings, labels, defaults.without_calibration() if settings.raw_scores else defaults)
 
-    def scores_of(self, scores: Floats) -> Floats:
-        """Turn the kept scores of all classes of the model into those of `names`: ``(steps, names)``."""
-        mine = scores[:, self.columns]
+    def scores_of(self, codes: Codes) -> Floats:
+        """Turn kept scores of all of the model's classes, ``(steps, classes)``, into those of `names`."""
+        mine = self.decode(codes[:, self.columns])
         return mine if self.groups is None else self.groups.of(mine)[0]
 
-    def search(self, *, kept: bool = False) -> EventSearch:
-        """Begin with a recording; say if its scores were ``kept``."""
-        return EventSearch(self, kept=kept)
+    def decode(self, codes: Codes) -> Floats:
+        """Turn the codes of the columns into scores, or probabilities where there is a calibration."""
+        if self.levels is None:
+            return decode(codes)
+        return self.levels[codes, np.arange(codes.shape[1])]
+
+    def search(self) -> EventSearch:
+        """Begin with a recording."""
+        return EventSearch(self)
 
 
 class EventSearch:
@@ -78,20 +93,23 @@ class EventSearch:
     Parameters
     ----------
     plan : EventPlan
-    kept : bool
-        Whether scores come from the store, and so are rounded already: for a long recording, rounding them again
-        would take longer than all else.
     """
 
-    def __init__(self, plan: EventPlan, *, kept: bool = False) -> None:
-        self.plan, self.kept = plan, kept
-        self._trace = ScoreTrace(plan.below)
+    def __init__(self, plan: EventPlan) -> None:
+        self.plan = plan
+        self._trace = ScoreTrace(plan.below, plan.levels)
         self._detector = EventDetector(plan.thresholds, self._trace)
 
     def add(self, scores: Floats) -> None:
-        """Take the next steps ``(steps, classes)``, all classes of the model."""
-        mine = scores[:, self.plan.columns]
-        mine = mine if self.kept else rounded(mine)
+        """Take the next steps ``(steps, classes)``, all classes of the model, as the network gives them."""
+        self._take(encode(scores[:, self.plan.columns]))
+
+    def add_codes(self, codes: Codes) -> None:
+        """Take the next steps as they are kept: to round them again would take longer than all else."""
+        self._take(codes[:, self.plan.columns])
+
+    def _take(self, codes: Codes) -> None:
+        mine = self.plan.decode(codes)
         if self.plan.groups is None:
             self._detector.add(mine)
         else:
@@ -121,6 +139,7 @@ def _plan(settings: EventSettings, labels: LabelSet, defaults: EventDefaults) ->
     if isinstance(settings.groups, Groups):
         return _plan_groups(settings, settings.groups, labels, defaults, numbers)
     chosen = Selection(include=settings.include, exclude=settings.exclude).classes(labels)
+    levels, calibration = _levels(labels, defaults)
     mids = tuple(labels.mids[i] for i in chosen)
     return EventPlan(
         columns=np.array(chosen),
@@ -128,7 +147,16 @@ def _plan(settings: EventSettings, labels: LabelSet, defaults: EventDefaults) ->
         mids=mids,
         thresholds=Thresholds.of([numbers[i] for i in chosen]),
         below=classes_below(mids, Ontology.audioset()) if settings.roll_up else {},
+        levels=None if levels is None else levels[:, chosen],
+        calibration=calibration,
     )
+
+
+def _levels(labels: LabelSet, defaults: EventDefaults) -> tuple[Floats | None, str | None]:
+    calibration = defaults.calibration
+    if calibration is None:
+        return None, None
+    return ScoreCurves.of(calibration, labels).levels(), calibration.digest
 
 
 def _plan_groups(
@@ -146,6 +174,7 @@ def _plan_groups(
         raise UsageError("--include/--exclude: no group is left to report")
     # what a class's own numbers say of smoothing and lengths does not hold for a group
     own = [settings.numbers(name, ClassDefaults(), defaults) for name in chosen]
+    levels, calibration = _levels(labels, defaults)
     return EventPlan(
         columns=np.arange(len(labels)),
         names=tuple(chosen),
@@ -153,6 +182,8 @@ def _plan_groups(
         thresholds=Thresholds.of(own),
         below={},
         groups=GroupScores(list(chosen.values()), Thresholds.of(numbers)),
+        levels=levels,
+        calibration=calibration,
     )
 
 

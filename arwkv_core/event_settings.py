@@ -58,6 +58,8 @@ class EventSettings:
         Report a class only where no reported class below it in AudioSet's ontology explains it.
     groups : Groups, str or Path, optional
         Report groups of classes instead of classes: ``"basic"`` or a TOML file, see `groups.Groups.read`.
+    raw_scores : bool
+        Take scores as the network gives them, though the model's folder has a calibration.
 
     Raises
     ------
@@ -74,6 +76,7 @@ class EventSettings:
     exclude: str | Sequence[str] | None = None
     roll_up: bool = True
     groups: Groups | str | Path | None = field(default=None)
+    raw_scores: bool = False
 
     def __post_init__(self) -> None:
         for key in NUMBERS:
@@ -137,6 +140,7 @@ class EventSettings:
             "exclude": None if self.exclude is None else list(self.exclude),
             "roll_up": self.roll_up,
             "groups": groups,
+            "raw_scores": self.raw_scores,
         }
 
 

@@ -78,6 +78,8 @@ class TagResult:
         Highest first.
     warnings : list of str
         What the decoder or the front end found odd.
+    calibration : str or None
+        Digest of the calibration that made probabilities of the scores; None where they are scores.
     """
 
     file: str
@@ -87,6 +89,7 @@ class TagResult:
     coverage: Coverage
     tags: list[Tag]
     warnings: list[str] = field(default_factory=list)
+    calibration: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -162,6 +165,8 @@ class Timeline:
         None where nothing tells.
     warnings : list of str
         What the decoder or the front end found odd.
+    calibration : str or None
+        Digest of the calibration that made probabilities of the scores; None where they are scores.
     """
 
     file: str
@@ -171,6 +176,7 @@ class Timeline:
     settings: dict[str, Any] = field(default_factory=dict)
     start_time: StartTime | None = None
     warnings: list[str] = field(default_factory=list)
+    calibration: str | None = None
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ class RunRecord:
         Every option that bears on the results, by parameter name; None stands for a default that the model
         sets.
     model : dict or None
-        ``name``, ``weights_sha256`` and ``option``, as the user named it. None if there was nothing to hear.
+        ``name``, ``weights_sha256``, ``calibration`` (a digest or None) and ``option``, as the user named it. None if
+        there was nothing to hear.
     root : str
         The folder, absolute, whose tree the outputs mirror.
     inputs : dict
@@ -189,7 +190,10 @@ def refuse_difference(folder: Path, before: RunRecord, now: RunRecord) -> None:
                 f"({place.name}), found {_shown(here)}: {way_out}"
             )
     if before.model is not None and now.model is not None:
-        for key, what in (("name", "model"), ("weights_sha256", "weights with the sha256")):
+        compared = [("name", "model"), ("weights_sha256", "weights with the sha256")]
+        if now.options.get("raw_scores", True) is None:  # the results are scores, and calibrated ones
+            compared.append(("calibration", "calibration"))
+        for key, what in compared:
             there, here = before.model.get(key), now.model.get(key)
             if there != here:
                 raise UsageError(

@@ -8,6 +8,7 @@ from typing import Any
 
 from .batch import Progress
 from .context import Context
+from .event_defaults import DefaultsOfScores
 from .kept_scores import KeptScores
 from .results import TagResult
 from .selection import Selection
@@ -22,10 +23,12 @@ class TagTask:
     model, device, precision : str
         See `tagger.load`; not used where scores are only read.
     selection : Selection
-    channel, hop, context, active_threshold
+    channel, hop, context, active_threshold, raw_scores
         See `Tagger.tag`.
     kept : KeptScores, optional
         Where scores are kept.
+    defaults_of : str, optional
+        Take the calibration from the folder of this model, instead of that of the kept scores.
     """
 
     model: str
@@ -37,36 +40,49 @@ class TagTask:
     precision: str = "auto"
     active_threshold: float | None = None
     kept: KeptScores | None = None
+    raw_scores: bool = False
+    defaults_of: str | None = None
 
     def open(self) -> Callable[[str, Progress], TagResult]:
         """Load the model, and check the options against it."""
         if self.kept is not None and self.kept.read_only:
-            return self._from_kept
+            return self._read_kept()
         from .score_store import scored
         from .selection import check_fraction
         from .tagger import load
         from .tagging import tag_of
 
         tagger = load(self.model, self.device, self.precision)
-        threshold = self._threshold(tagger.config.active_threshold)
-        check_fraction("active_threshold", threshold)
+        if self.active_threshold is not None:
+            check_fraction("active_threshold", self.active_threshold)
         self.selection.classes(tagger.labels)
         hearing: dict[str, Any] = {"channel": self.channel, "hop": self.hop, "context": self.context}
         scored(tagger, "-", **hearing)  # begins nothing, but knows which windows there can be
+        defaults = tagger.defaults
 
         def work(file: str, progress: Progress) -> TagResult:
             path = None if self.kept is None else self.kept.path(file)
             scores = scored(tagger, file, kept=path, progress=progress, **hearing)
-            return tag_of(scores, self.selection, threshold)
+            return tag_of(
+                scores, self.selection, self.active_threshold, raw_scores=self.raw_scores, defaults=defaults
+            )
 
         return work
 
-    def _from_kept(self, file: str, progress: Progress) -> TagResult:
-        from .tagging import tag_of
+    def _read_kept(self) -> Callable[[str, Progress], TagResult]:
+        defaults_of = DefaultsOfScores(self.defaults_of)
 
-        assert self.kept is not None
-        scores = self.kept.stored(file)
-        return tag_of(scores, self.selection, self._threshold(scores.active_threshold))
+        def work(file: str, progress: Progress) -> TagResult:
+            from .tagging import tag_of
 
-    def _threshold(self, models_own: float) -> float:
-        return models_own if self.active_threshold is None else self.active_threshold
+            assert self.kept is not None
+            scores = self.kept.stored(file)
+            return tag_of(
+                scores,
+                self.selection,
+                self.active_threshold,
+                raw_scores=self.raw_scores,
+                defaults=defaults_of(scores),
+            )
+
+        return work

@@ -1,7 +1,7 @@
 """A loaded model that tells what is in recordings."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from .constants import DEFAULT_MODEL
 from .context import Context
 from .device import AUTO, choose_device
 from .embeddings import Embeddings, EmbeddingStream
+from .event_defaults import EventDefaults
 from .model_scorer import ModelScorer
 from .recording import Progress, ScoreStream, Source
 from .results import Coverage, Tag, TagResult, Timeline
+from .score_curves import ScoreCurves
 from .scores import StepScores
 from .selection import Selection
 from .tagging import tag_of
@@ -73,6 +75,7 @@ def tag(
     hop: float | None = None,
     context: Context = None,
     active_threshold: float | None = None,
+    raw_scores: bool = False,
 ) -> TagResult:
     """Tell what is in a recording.
 
@@ -83,7 +86,7 @@ def tag(
     ----------
     path : str, Path or BinaryIO
         A sound file of any length, ``"-"`` for stdin, or an open binary file.
-    top_k, threshold, channel, include, exclude, pool, hop, context, active_threshold
+    top_k, threshold, channel, include, exclude, pool, hop, context, active_threshold, raw_scores
         See `Tagger.tag`.
     model : str, Path or Tagger
         See `load`; a loaded tagger is used as it is.
@@ -112,11 +115,15 @@ def tag(
         hop=hop,
         context=context,
         active_threshold=active_threshold,
+        raw_scores=raw_scores,
     )
 
 
 class Tagger(ModelScorer):
     """A loaded model that hears recordings.
+
+    What it says of a recording is calibrated where the model's folder has a calibration; `scores`, `stream_scores`
+    and `stream` give what the network says.
 
     Parameters
     ----------
@@ -126,8 +133,19 @@ class Tagger(ModelScorer):
     labels : LabelSet
         One class per row of the model's head.
     folder : Path, optional
-        The model's folder, where it may say how its events are found.
+        The model's folder, where it may say how its events are found, and what its scores mean.
     """
+
+    @property
+    def defaults(self) -> EventDefaults:
+        """What the model's folder says of thresholds and calibration; read again where it has changed.
+
+        Raises
+        ------
+        ConfigError
+            If ``events.csv`` or ``calibration.csv`` is damaged.
+        """
+        return EventDefaults.of_folder(self.folder, self.config.active_threshold)
 
     def stream(
         self,
@@ -138,7 +156,7 @@ class Tagger(ModelScorer):
         context: Context = None,
         progress: Progress | None = None,
     ) -> ScoreStream:
-        """Score a recording of any length block by block; see `ScoreStream`."""
+        """Score a recording of any length block by block, without calibration; see `ScoreStream`."""
         return ScoreStream(self, path, channel=channel, hop=hop, context=context, progress=progress)
 
     def timeline(self, path: Source, **options: Any) -> Timeline:
@@ -158,20 +176,25 @@ class Tagger(ModelScorer):
         channel: int | None = None,
         hop: float | None = None,
         context: Context = None,
+        raw_scores: bool = False,
     ) -> StepScores:
         """Score a recording and keep all steps: about 47 MB an hour with 521 classes.
 
         Parameters
         ----------
-        path, channel, hop, context
+        path, channel, hop, context, raw_scores
             See `tag`.
 
         Returns
         -------
         StepScores
         """
+        calibration = None if raw_scores else self.defaults.calibration
         stream = self.stream(path, channel=channel, hop=hop, context=context)
-        values = np.concatenate(list(stream))
+        blocks: Iterable[Floats] = stream
+        if calibration is not None:
+            blocks = map(ScoreCurves.of(calibration, self.labels).of_scores, stream)
+        values = np.concatenate(list(blocks))
         return StepScores(values, stream.coverage, stream.warnings)
 
     def tag(
@@ -187,6 +210,7 @@ class Tagger(ModelScorer):
         hop: float | None = None,
         context: Context = None,
         active_threshold: float | None = None,
+        raw_scores: bool = False,
         progress: Progress | None = None,
     ) -> TagResult:
         """Tell what is in a recording, in memory that does not grow with its length (but see ``context``).
@@ -213,6 +237,8 @@ class Tagger(ModelScorer):
             default the model's own window.
         active_threshold : float, optional
             Score from which a step counts as active; the model's own by default.
+        raw_scores : bool
+            Take scores as the network gives them, though the model's folder has a calibration.
         progress : callable, optional
             Called with the seconds scored so far and the header's duration (or None).
 
@@ -227,8 +253,6 @@ class Tagger(ModelScorer):
         UsageError
             If an option is out of range or names a class that the model does not have.
         """
-        if active_threshold is None:
-            active_threshold = self.config.active_threshold
         selection = Selection(top_k, threshold, pool, include, exclude)
         stream = self.stream(path, channel=channel, hop=hop, context=context, progress=progress)
-        return tag_of(stream, selection, active_threshold)
+        return tag_of(stream, selection, active_threshold, raw_scores=raw_scores, defaults=self.defaults)

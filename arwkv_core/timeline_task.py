@@ -6,20 +6,17 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .batch import Progress
 from .context import Context
-from .event_defaults import EventDefaults
+from .event_defaults import DefaultsOfScores, EventDefaults
 from .event_plan import EventPlan
 from .event_settings import EventSettings
 from .kept_scores import SUFFIX, KeptScores
 from .results import StartTime, Timeline
 from .start_time import find_start_time, read_option
 from .timelines import timeline_of
-
-if TYPE_CHECKING:
-    from .score_file import StoredScores
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class TimelineTask:
     scores_folder : str, optional
         Give `TimelineWithScores`; scores that are not kept go to files in this folder.
     defaults_of : str, optional
-        Take class defaults from the folder of this model, instead of that of the kept scores.
+        Take class defaults and calibration from the folder of this model, instead of that of the kept scores.
     """
 
     model: str
@@ -105,17 +102,12 @@ class TimelineTask:
         return work
 
     def _read_kept(self) -> Callable[[str, Progress], Timeline]:
-        known: dict[
-            tuple[str, str], EventDefaults
-        ] = {}  # by name and weights: to look one up takes milliseconds
+        defaults_of = DefaultsOfScores(self.defaults_of)
 
         def work(file: str, progress: Progress) -> Timeline:
             assert self.kept is not None
             scores = self.kept.stored(file)
-            model = (scores.model_name, str(scores.meta["model"]["weights_sha256"]))
-            if model not in known:
-                known[model] = self._defaults(scores)
-            defaults = known[model]
+            defaults = defaults_of(scores)
             start = scores.start_time
             if self.start is not None:
                 start = StartTime(read_option(self.start), "option")
@@ -126,14 +118,6 @@ class TimelineTask:
             return _with_scores(found, scores.path, False, plan)
 
         return work
-
-    def _defaults(self, scores: StoredScores) -> EventDefaults:
-        if self.defaults_of is None:
-            return EventDefaults.of_source(scores)
-        import arwkv_models  # here, since the zoo imports this package
-
-        place = arwkv_models.locate(self.defaults_of)
-        return EventDefaults.of_folder(place if place.is_dir() else None, scores.active_threshold)
 
 
 def _with_scores(found: Timeline, scores: Path, passing: bool, plan: EventPlan) -> TimelineWithScores:

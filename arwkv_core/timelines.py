@@ -40,6 +40,7 @@ def timeline(
     roll_up: bool = True,
     groups: Groups | str | Path | None = None,
     start: str | datetime | None = None,
+    raw_scores: bool = False,
 ) -> Timeline:
     """Tell what happens when in a recording, in memory that does not grow with its length.
 
@@ -61,7 +62,7 @@ def timeline(
         says of its own window.
     context : float or "full", optional
         Seconds that the model hears at once, or the whole recording; the model's own window by default.
-    on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups
+    on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups, raw_scores
         See `event_settings.EventSettings`.
     start : str or datetime, optional
         When the recording began; by default its metadata and its name are asked, see `start_time.find_start_time`.
@@ -86,7 +87,9 @@ def timeline(
     """
     from .tagger import Tagger, load
 
-    settings = EventSettings(on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups)
+    settings = EventSettings(
+        on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups, raw_scores
+    )
     began = find_start_time(path, option=start)
     tagger = model if isinstance(model, Tagger) else load(model, device, precision)
     return timeline_of(
@@ -125,14 +128,19 @@ def timeline_of(
     UsageError
         If a class is unknown: before any work is done.
     ConfigError
-        If ``events.csv`` in the model's folder is damaged.
+        If ``events.csv`` or ``calibration.csv`` in the model's folder is damaged.
     """
     settings = settings or EventSettings()
     defaults = defaults or EventDefaults.of_source(scores)
-    # kept scores are known by their levels: to ask for their class would import what reads them
-    search = EventPlan.of(settings, scores.labels, defaults).search(kept=hasattr(scores, "levels"))
-    for block in scores:
-        search.add(block)
+    plan = EventPlan.of(settings, scores.labels, defaults)
+    search = plan.search()
+    # kept scores are known by their codes: to ask for their class would import what reads them
+    if (codes := getattr(scores, "codes", None)) is not None:
+        for block in codes():
+            search.add_codes(block)
+    else:
+        for block in scores:
+            search.add(block)
     coverage = scores.coverage
     return Timeline(
         file=scores.file,
@@ -142,4 +150,5 @@ def timeline_of(
         settings=settings.to_dict(),
         start_time=start_time,
         warnings=scores.warnings,
+        calibration=plan.calibration,
     )

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from arwkv_core.calibration import CALIBRATION_FILE, PICTURE_FILE, check_calibration
 from arwkv_core.errors import LabelError, ModelNotFound, UsageError
 from arwkv_core.event_defaults import EVENTS_FILE, EventDefaults
 from arwkv_core.model_config import (
@@ -82,9 +83,10 @@ def add(
     renamed = dataclasses.replace(config, name=name)
     if source.is_dir():
         EventDefaults.of_folder(source)  # refused now if it is damaged, not at the first timeline
+        check_calibration(source, labels)
         _copy_folder(source, target, renamed, overwrite)
     else:
-        card = _bare_card(source, renamed, labels)
+        card = bare_card(source, renamed, labels)
         save_model_folder(
             target, model, renamed, labels, card, dtype=lossless_dtype(model), overwrite=overwrite
         )
@@ -118,13 +120,14 @@ def _copy_folder(source: Path, target: Path, config: ModelConfig, overwrite: boo
     with staged_folder(target, overwrite=overwrite) as filling:
         shutil.copyfile(source / config.weights_file, filling / config.weights_file)
         shutil.copyfile(source / LABELS_FILE, filling / LABELS_FILE)
-        for optional in (CARD_FILE, EVENTS_FILE):
+        for optional in (CARD_FILE, EVENTS_FILE, CALIBRATION_FILE, PICTURE_FILE):
             if (source / optional).is_file():
                 shutil.copyfile(source / optional, filling / optional)
         (filling / CONFIG_FILE).write_text(config.to_toml(), encoding="utf-8")
 
 
-def _bare_card(source: Path, config: ModelConfig, labels: LabelSet) -> str:
+def bare_card(source: Path, config: ModelConfig, labels: LabelSet) -> str:
+    """Return what a card can say of a model that came as a weight file alone."""
     arch, function = config.architecture, config.score_function
     return f"""# {config.name}
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from arwkv_core.calibration import check_calibration
 from arwkv_core.errors import ArwkvError, CheckpointError, ModelNotFound
 from arwkv_core.event_defaults import EventDefaults
 from arwkv_core.labels import LabelSet
@@ -92,8 +93,9 @@ class ZooModel:
         CheckpointError
             If the model is broken, or its weights are damaged or replaced.
         ConfigError
-            If its ``events.csv`` is damaged.
+            If its ``events.csv`` or ``calibration.csv`` is damaged, or the latter lacks a class.
         """
+        check_calibration(self.folder, self.labels)
         EventDefaults.of_folder(self.folder)
         verify_weights(self.weights, self.usable_config.weights_sha256)
 

@@ -61,6 +61,7 @@ def test_settings_are_plain_data() -> None:
         "exclude": ["a", "b"],
         "roll_up": False,
         "groups": "basic",
+        "raw_scores": False,
     }
     assert hash(settings) == hash(
         EventSettings(0.4, None, None, None, None, ["Speech"], ("a", "b"), False, "basic")

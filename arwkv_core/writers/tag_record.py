@@ -19,6 +19,7 @@ def tag_record(result: TagResult) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "file": result.file,
         "model": result.model,
+        "calibration": result.calibration,
         "coverage": coverage_record(result.coverage),
         "pool": result.pool,
         "active_threshold": rounded(result.active_threshold),

@@ -48,6 +48,7 @@ def timeline_record(timeline: Timeline) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "file": timeline.file,
         "model": timeline.model,
+        "calibration": timeline.calibration,
         "coverage": coverage_record(timeline.coverage),
         "start_time": _start_time(timeline.start_time),
         "settings": timeline.settings,

@@ -1,0 +1,1 @@
+"""Fitting of a model's calibration and thresholds to labelled clips."""
