@@ -133,7 +133,7 @@ def extract(
     channel: Channel = None,
     hop: Hop = None,
     context: Context = None,
-    raw_scores: RawScores = None,
+    raw_scores: RawScores = False,
     glob: Glob = None,
     files_from: FilesFrom = None,
     jobs: Jobs = 1,
@@ -181,7 +181,7 @@ def extract(
             from arwkv_core.event_settings import EventSettings
 
             search = EventSettings(
-                on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups, bool(raw_scores)
+                on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups, raw_scores
             )
             _hear_and_cut(ctx, run, search, start)
     if not quiet:

@@ -68,7 +68,7 @@ Channel = Annotated[
     int | None, typer.Option(help="Hear this channel, counted from 0.  [default: the mean of all]")
 ]
 RawScores = Annotated[
-    bool | None,  # None, not False: so that outputs of before there was this option can be added to
+    bool,
     typer.Option(
         "--raw-scores",
         help="Take scores as the network gives them, though the model's folder has a calibration that makes "

@@ -80,7 +80,7 @@ def tag(
     channel: Channel = None,
     hop: Hop = None,
     context: Context = None,
-    raw_scores: RawScores = None,
+    raw_scores: RawScores = False,
     glob: Glob = None,
     files_from: FilesFrom = None,
     format: Annotated[list[Format] | None, typer.Option("--format", "-f", help=FORMAT_HELP)] = None,
@@ -119,7 +119,7 @@ def tag(
             context=context,
             active_threshold=active_threshold,
             kept=plan.kept,
-            raw_scores=bool(raw_scores),
+            raw_scores=raw_scores,
             defaults_of=model if given(ctx, "model") else None,
         )
 

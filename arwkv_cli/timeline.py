@@ -88,7 +88,7 @@ def timeline(
     channel: Channel = None,
     hop: Hop = None,
     context: Context = None,
-    raw_scores: RawScores = None,
+    raw_scores: RawScores = False,
     glob: Glob = None,
     files_from: FilesFrom = None,
     format: Annotated[list[TimelineFormat] | None, typer.Option("--format", "-f", help=FORMAT_HELP)] = None,
@@ -124,7 +124,7 @@ def timeline(
     if top < 1:
         raise UsageError(f"--top: expected at least 1, found {top}")
     settings = EventSettings(
-        on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups, bool(raw_scores)
+        on, off, median, min_duration, merge_gap, include, exclude, roll_up, groups, raw_scores
     )
 
     with TemporaryDirectory(prefix="arwkv-") as passing:

@@ -113,7 +113,7 @@ class EventDefaults:
                 off = OFF_SHARE * own.on if own.off is None else own.off
                 own = replace(own, on=score_of(curve, own.on), off=score_of(curve, off))
             classes[mid] = own
-        return EventDefaults(self.raw_threshold, classes, raw_threshold=self.raw_threshold)
+        return EventDefaults(self.raw_threshold, classes)
 
     @classmethod
     def of_folder(cls, folder: Path | None, active_threshold: float = ACTIVE_THRESHOLD) -> EventDefaults:
@@ -143,6 +143,8 @@ class EventDefaults:
         threshold = active_threshold if calibration is None else ACTIVE_THRESHOLD
         if ALL_CLASSES in classes and (on := classes[ALL_CLASSES].on) is not None:
             threshold = on
+        if calibration is None:
+            return cls(threshold, own)
         return cls(threshold, own, calibration, active_threshold)
 
     @classmethod

@@ -184,6 +184,8 @@ def refuse_difference(folder: Path, before: RunRecord, now: RunRecord) -> None:
         )
     for name in sorted({*before.options, *now.options}):
         there, here = before.options.get(name), now.options.get(name)
+        if name not in before.options and here is False:
+            continue  # it was made before there was this option, which is off
         if there != here:
             raise UsageError(
                 f"{option_name(name)}: expected {_shown(there)}, with which the outputs in {folder} were made "
@@ -191,7 +193,7 @@ def refuse_difference(folder: Path, before: RunRecord, now: RunRecord) -> None:
             )
     if before.model is not None and now.model is not None:
         compared = [("name", "model"), ("weights_sha256", "weights with the sha256")]
-        if now.options.get("raw_scores", True) is None:  # the results are scores, and calibrated ones
+        if now.options.get("raw_scores") is False:  # the results are scores, and calibrated where they can be
             compared.append(("calibration", "calibration"))
         for key, what in compared:
             there, here = before.model.get(key), now.model.get(key)
