@@ -162,6 +162,7 @@ def _details(model: ZooModel) -> dict[str, Any]:
             "std": config.std,
         },
         "active_threshold": config.active_threshold,
+        "calibration": _calibration(model),
         "labels": [{"mid": mid, "name": name} for mid, name in model.labels],
         "training": config.training,
         "metrics": config.metrics,
@@ -189,6 +190,7 @@ def _lines(model: ZooModel) -> list[tuple[str, str]]:
         ("labels", f"{len(labels)} classes: {some}{'; …' if len(labels) > 5 else ''}"),
         ("front end", f"{FRONT_END}, {config.sample_rate} Hz, mean {config.mean}, std {config.std}"),
         ("scores", f"{config.score_function} of the logits, active from {config.active_threshold}"),
+        ("calibration", _calibration(model) or "none"),
         ("window", f"{length}; takes {free}"),
     ]
     for title, table in (
@@ -203,6 +205,13 @@ def _lines(model: ZooModel) -> list[tuple[str, str]]:
         lines.append(("card", str(model.card)))
     lines.append(("origin", "comes with arwkv" if model.origin == "bundled" else "added by you"))
     return lines
+
+
+def _calibration(model: ZooModel) -> str | None:
+    from arwkv_core.calibration import Calibration
+
+    calibration = Calibration.of_folder(model.folder)
+    return None if calibration is None else calibration.digest
 
 
 def _free_lines(title: str, table: Any) -> list[tuple[str, str]]:

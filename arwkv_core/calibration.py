@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ConfigError
+from .model_config import CONFIG_FILE, ModelConfig
 
 if TYPE_CHECKING:
     from .labels import LabelSet
@@ -33,10 +34,13 @@ PICTURE_FILE = "reliability.svg"
 """Name of the picture beside it, for the card: how often what was scored so and so was there."""
 
 SCHEMA_VERSION = 1
-COLUMNS = ("mid", "display_name", "slope", "offset", "clips", "fitted", "schema_version")
+COLUMNS = ("mid", "display_name", "slope", "offset", "clips", "fitted", "weights", "schema_version")
 
 OWN, SHARED = "own", "shared"
 """Whether a class was fitted itself, or has what was fitted to all classes together."""
+
+WEIGHTS_DIGITS = 16
+"""Of the SHA-256 of the weights, that stand in the file: a calibration is about the scores of these weights."""
 
 LARGEST = 100.0
 """Slope and, either side of 0, offset: what goes beyond is a slip of the pen."""
@@ -74,12 +78,15 @@ class Calibration:
         By mid.
     names : mapping of str to str
         Display names by mid, for people who read the file.
+    weights : str
+        First digits of the SHA-256 of the weights that it was fitted to; empty if they aren't known.
     source : str
         Where it comes from, for messages.
     """
 
     curves: Mapping[str, ClassCurve]
     names: Mapping[str, str] = field(default_factory=dict, compare=False)
+    weights: str = ""
     source: str = field(default=CALIBRATION_FILE, compare=False)
 
     def __hash__(self) -> int:
@@ -98,13 +105,22 @@ class Calibration:
         Raises
         ------
         ConfigError
-            If the file is damaged, see `read`.
+            If the file is damaged, see `read`, or was fitted to other weights than those of the folder.
         """
         path = None if folder is None else folder / CALIBRATION_FILE
         if path is None or not path.exists():
             return None
         status = path.stat()
-        return _cached(path, status.st_mtime_ns, status.st_size)
+        found = _cached(path, status.st_mtime_ns, status.st_size)
+        config = path.with_name(CONFIG_FILE)
+        if found.weights and config.exists():
+            weights = ModelConfig.read(config).weights_sha256[:WEIGHTS_DIGITS]
+            if weights != found.weights:
+                raise ConfigError(
+                    f"{path}: expected a calibration of the weights {weights}… of {CONFIG_FILE}, found one of "
+                    f"{found.weights}…: `arwkv calibrate --overwrite` makes it anew"
+                )
+        return found
 
     @classmethod
     def read(cls, path: str | Path) -> Calibration:
@@ -114,7 +130,8 @@ class Calibration:
         ------
         ConfigError
             Naming file, line and column: no such file, no UTF-8, a missing or repeated column, a row of too few or
-            many fields, an empty or repeated mid, no number, a number out of range, another version, no class.
+            many fields, an empty or repeated mid, no number, a number out of range, another version, rows for
+            several sets of weights, no class.
         """
         path = Path(path)
         try:
@@ -126,6 +143,7 @@ class Calibration:
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         curves: dict[str, ClassCurve] = {}
         names: dict[str, str] = {}
+        weights: set[str] = set()
         try:
             header = next(reader, [])
             for column in COLUMNS:
@@ -145,11 +163,15 @@ class Calibration:
                 if mid in curves:
                     raise ConfigError(f"{where}: mid: {mid!r} stands there twice")
                 curves[mid], names[mid] = _curve(fields, where), fields["display_name"]
+                weights.add(fields["weights"])
+                if len(weights) > 1:
+                    found = " and ".join(map(repr, sorted(weights)))
+                    raise ConfigError(f"{where}: weights: expected the same in every row, found {found}")
         except csv.Error as error:
             raise ConfigError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
         if not curves:
             raise ConfigError(f"{path}: expected a row for each class, found none")
-        return cls(curves, names, str(path))
+        return cls(curves, names, weights.pop(), str(path))
 
     def of_classes(self, labels: LabelSet) -> list[ClassCurve]:
         """Return the curves of a model's classes, in the order of its scores.
@@ -175,7 +197,7 @@ class Calibration:
         for mid, curve in self.curves.items():
             numbers = (repr(curve.slope), repr(curve.offset))
             name = self.names.get(mid, "")
-            writer.writerow([mid, name, *numbers, curve.clips, curve.fitted, SCHEMA_VERSION])
+            writer.writerow([mid, name, *numbers, curve.clips, curve.fitted, self.weights, SCHEMA_VERSION])
         return stream.getvalue()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .calibration import Calibration
-from .errors import ConfigError
+from .errors import ConfigError, ScoreFileError
 
 if TYPE_CHECKING:
     from .score_file import StoredScores
@@ -148,7 +148,7 @@ class EventDefaults:
         return cls(threshold, own, calibration, active_threshold)
 
     @classmethod
-    def of_source(cls, source: Any) -> EventDefaults:
+    def of_source(cls, source: Any, *, raw_scores: bool = False) -> EventDefaults:
         """Those of the model that gave the scores of a `recording.ScoreSource`.
 
         Of kept scores, the model is known by its name and the hash of its weights. Where it is not in the zoo
@@ -156,6 +156,8 @@ class EventDefaults:
 
         Raises
         ------
+        ScoreFileError
+            If these are kept scores of a calibrated model that can't be found, unless ``raw_scores`` are wanted.
         ConfigError
             If the model's ``events.csv`` or ``calibration.csv`` is damaged.
         """
@@ -163,6 +165,11 @@ class EventDefaults:
         scorer = getattr(getattr(source, "stream", source), "scorer", None)
         model: dict[str, Any] = scorer.provenance["model"] if scorer is not None else source.meta["model"]
         folder = getattr(scorer, "folder", None) or _folder_in_zoo(model["name"], model["weights_sha256"])
+        if folder is None and scorer is None and source.meta.get("calibrated") and not raw_scores:
+            raise ScoreFileError(
+                f"{source.path}: expected the calibrated model {model['name']} in `arwkv models list`, found none with "
+                "these weights: --model FOLDER says where it is, --raw-scores does without"
+            )
         return cls.of_folder(folder, model["active_threshold"])
 
 
@@ -173,10 +180,12 @@ class DefaultsOfScores:
     ----------
     model : str, optional
         Take them from the folder of this model, whatever the scores say.
+    raw_scores : bool
+        Do without a calibration.
     """
 
-    def __init__(self, model: str | None = None) -> None:
-        self.model = model
+    def __init__(self, model: str | None = None, *, raw_scores: bool = False) -> None:
+        self.model, self.raw_scores = model, raw_scores
         self._known: dict[tuple[str, str], EventDefaults] = {}  # by name and weights
 
     def __call__(self, scores: StoredScores) -> EventDefaults:
@@ -188,7 +197,7 @@ class DefaultsOfScores:
 
     def _find(self, scores: StoredScores) -> EventDefaults:
         if self.model is None:
-            return EventDefaults.of_source(scores)
+            return EventDefaults.of_source(scores, raw_scores=self.raw_scores)
         import arwkv_models  # here, since the zoo imports this package
 
         place = arwkv_models.locate(self.model)

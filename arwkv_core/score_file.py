@@ -90,8 +90,8 @@ class ScoreFileWriter:
         ----------
         meta : dict
             ``file``, ``model`` (name, weights_sha256 ...), ``front_end``, ``windows``, ``classes`` (mids), ``names``,
-            ``source`` (path, size, mtime_ns, hashes), ``start_time``, ``coverage``, ``warnings``. The version of the
-            schema and the levels of the codes are added.
+            ``source`` (path, size, mtime_ns, hashes), ``calibrated`` (whether the model was; the codes never are),
+            ``start_time``, ``coverage``, ``warnings``. The version of the schema and the levels of the codes are added.
         """
         with naming(self.path):
             self._flush()

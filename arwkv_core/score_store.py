@@ -170,6 +170,7 @@ class GrowingScores:
                 {
                     "file": self.file,
                     **identity,
+                    "calibrated": _calibrated(self.stream.scorer),
                     "start_time": start and {"time": start.time.isoformat(), "source": start.source},
                     "coverage": dataclasses.asdict(self.coverage),
                     "warnings": self.warnings,
@@ -180,6 +181,12 @@ class GrowingScores:
         self._waiting = []
         if self._journal is not None:
             self._journal.remove()
+
+
+def _calibrated(scorer: Scorer) -> bool:
+    """Whether the model is calibrated. That is not applied to what is kept, but readers shall not miss it."""
+    defaults = getattr(scorer, "defaults", None)  # whoever else gives scores has none
+    return defaults is not None and defaults.calibration is not None
 
 
 def _description(stream: ScoreStream) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class TagTask:
         return work
 
     def _read_kept(self) -> Callable[[str, Progress], TagResult]:
-        defaults_of = DefaultsOfScores(self.defaults_of)
+        defaults_of = DefaultsOfScores(self.defaults_of, raw_scores=self.raw_scores)
 
         def work(file: str, progress: Progress) -> TagResult:
             from .tagging import tag_of

@@ -47,7 +47,7 @@ def tag_of(
     ConfigError
         If the calibration in the model's folder is damaged.
     """
-    defaults = defaults or EventDefaults.of_source(scores)
+    defaults = defaults or EventDefaults.of_source(scores, raw_scores=raw_scores)
     if raw_scores:
         defaults = defaults.without_calibration()
     if active_threshold is None:

@@ -102,7 +102,7 @@ class TimelineTask:
         return work
 
     def _read_kept(self) -> Callable[[str, Progress], Timeline]:
-        defaults_of = DefaultsOfScores(self.defaults_of)
+        defaults_of = DefaultsOfScores(self.defaults_of, raw_scores=self.settings.raw_scores)
 
         def work(file: str, progress: Progress) -> Timeline:
             assert self.kept is not None

@@ -131,7 +131,7 @@ def timeline_of(
         If ``events.csv`` or ``calibration.csv`` in the model's folder is damaged.
     """
     settings = settings or EventSettings()
-    defaults = defaults or EventDefaults.of_source(scores)
+    defaults = defaults or EventDefaults.of_source(scores, raw_scores=settings.raw_scores)
     plan = EventPlan.of(settings, scores.labels, defaults)
     search = plan.search()
     # kept scores are known by their codes: to ask for their class would import what reads them

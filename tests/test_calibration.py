@@ -20,6 +20,7 @@ from arwkv_core.event_plan import EventPlan
 from arwkv_core.event_settings import EventSettings
 from arwkv_core.labels import LabelSet
 from arwkv_core.metrics import average_precision
+from arwkv_core.model_config import ModelConfig
 from arwkv_core.score_codec import LEVELS, encode, rounded
 from arwkv_core.score_curves import ScoreCurves, score_of
 from arwkv_core.score_trace import ScoreTrace
@@ -124,19 +125,23 @@ def test_a_file_comes_back_as_it_was(tmp_path: Path) -> None:
         ("", ", line 1: expected the column 'mid' once, found ''"),
         (HEADER.replace("slope", "steep"), ", line 1: expected the column 'slope' once, found 'mid,"),
         (HEADER, ": expected a row for each class, found none"),
-        (HEADER + "/m/a,A,1,0,3,own\n", ", line 2: expected 7 fields, found 6"),
-        (HEADER + ",A,1,0,3,own,1\n", ", line 2: mid: expected a class, found nothing"),
-        (HEADER + "/m/a,A,1,0,3,own,1\n/m/a,A,1,0,3,own,1\n", ", line 3: mid: '/m/a' stands there twice"),
-        (HEADER + "/m/a,A,steep,0,3,own,1\n", ", line 2: slope: expected a number, found 'steep'"),
-        (HEADER + "/m/a,A,0,0,3,own,1\n", ", line 2: slope: expected a number above 0, up to 100, found 0"),
-        (HEADER + "/m/a,A,nan,0,3,own,1\n", ", line 2: slope: expected a number above 0"),
-        (HEADER + "/m/a,A,1,-101,3,own,1\n", ", line 2: offset: expected -100 to 100 logits, found -101"),
-        (HEADER + "/m/a,A,1,nan,3,own,1\n", ", line 2: offset"),
-        (HEADER + "/m/a,A,1,0,2.5,own,1\n", ", line 2: clips: expected a whole number from 0, found 2.5"),
-        (HEADER + "/m/a,A,1,0,inf,own,1\n", ", line 2: clips"),
-        (HEADER + "/m/a,A,1,0,3,mine,1\n", ", line 2: fitted: expected 'own' or 'shared', found 'mine'"),
-        (HEADER + "/m/a,A,1,0,3,own,2\n", ", line 2: schema_version: expected 1, found '2'"),
-        (HEADER + '"/m/a"x,A,1,0,3,own,1\n', ", line 2: not CSV"),
+        (HEADER + "/m/a,A,1,0,3,own\n", ", line 2: expected 8 fields, found 6"),
+        (HEADER + ",A,1,0,3,own,,1\n", ", line 2: mid: expected a class, found nothing"),
+        (HEADER + "/m/a,A,1,0,3,own,,1\n/m/a,A,1,0,3,own,,1\n", ", line 3: mid: '/m/a' stands there twice"),
+        (HEADER + "/m/a,A,steep,0,3,own,,1\n", ", line 2: slope: expected a number, found 'steep'"),
+        (HEADER + "/m/a,A,0,0,3,own,,1\n", ", line 2: slope: expected a number above 0, up to 100, found 0"),
+        (HEADER + "/m/a,A,nan,0,3,own,,1\n", ", line 2: slope: expected a number above 0"),
+        (HEADER + "/m/a,A,1,-101,3,own,,1\n", ", line 2: offset: expected -100 to 100 logits, found -101"),
+        (HEADER + "/m/a,A,1,nan,3,own,,1\n", ", line 2: offset"),
+        (HEADER + "/m/a,A,1,0,2.5,own,,1\n", ", line 2: clips: expected a whole number from 0, found 2.5"),
+        (HEADER + "/m/a,A,1,0,inf,own,,1\n", ", line 2: clips"),
+        (HEADER + "/m/a,A,1,0,3,mine,,1\n", ", line 2: fitted: expected 'own' or 'shared', found 'mine'"),
+        (HEADER + "/m/a,A,1,0,3,own,,2\n", ", line 2: schema_version: expected 1, found '2'"),
+        (
+            HEADER + "/m/a,A,1,0,3,own,0a,1\n/m/b,A,1,0,3,own,,1\n",
+            ", line 3: weights: expected the same in every row, found '' and '0a'",
+        ),
+        (HEADER + '"/m/a"x,A,1,0,3,own,,1\n', ", line 2: not CSV"),
     ],
 )
 def test_a_damaged_file_is_told_with_its_line(text: str, message: str, tmp_path: Path) -> None:
@@ -171,9 +176,23 @@ def test_a_models_calibration_goes_with_it_and_is_verified(folder: Path) -> None
     assert Calibration.of_folder(added.folder) == CALIBRATION
     assert (added.folder / "reliability.svg").exists()
     added.verify()
-    (added.folder / "calibration.csv").write_text(HEADER + "/m/a,A,1,0,3,own,9\n")
+    (added.folder / "calibration.csv").write_text(HEADER + "/m/a,A,1,0,3,own,,9\n")
     with pytest.raises(ConfigError, match="line 2: schema_version"):
         added.verify()
+
+
+def test_a_calibration_of_other_weights_is_refused(folder: Path, noise: Path) -> None:
+    path = folder / "calibration.csv"
+    weights = ModelConfig.read(folder / "config.toml").weights_sha256[:16]
+    path.write_text(dataclasses.replace(CALIBRATION, weights=weights).text(), "utf-8")
+    tagger = arwkv_core.load(folder)
+    assert tagger.tag(noise).calibration == CALIBRATION.digest
+    path.write_text(dataclasses.replace(CALIBRATION, weights="0123456789abcdef").text(), "utf-8")
+    for work in (tagger.tag, tagger.timeline, tagger.step_scores):
+        with pytest.raises(
+            ConfigError, match=f"of the weights {weights}… of config.toml, found .* 0123456789abcdef"
+        ):
+            work(noise)
 
 
 def test_what_is_said_of_a_recording_is_calibrated_unless_told_otherwise(folder: Path, noise: Path) -> None:

@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from arwkv_core.calibration import CALIBRATION_FILE, OWN, PICTURE_FILE, SHARED, Calibration, ClassCurve
+from arwkv_core.calibration import (
+    CALIBRATION_FILE,
+    OWN,
+    PICTURE_FILE,
+    SHARED,
+    WEIGHTS_DIGITS,
+    Calibration,
+    ClassCurve,
+)
 from arwkv_core.checkpoint import lossless_dtype, save_model_folder
 from arwkv_core.errors import UsageError
 from arwkv_core.event_defaults import (
@@ -178,6 +186,7 @@ def calibrate(
             for mid, (slope, offset, count, own) in zip(tagger.labels.mids, rows, strict=True)
         },
         dict(tagger.labels),
+        tagger.config.weights_sha256[:WEIGHTS_DIGITS],
     )
     report = CalibrationReport(
         model=tagger.name,
