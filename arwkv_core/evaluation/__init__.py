@@ -1,0 +1,1 @@
+"""Measuring a model on annotated recordings, on tasks, and what is made of the numbers."""
