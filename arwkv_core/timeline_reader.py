@@ -1,4 +1,4 @@
-"""Timelines read back from the files that `arwkv timeline` writes, or from a table somebody made."""
+"""Timelines read back from the files that `arwkv timeline` writes, or from a table or labels somebody made."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .clock_text import read_iso
 from .errors import LabelError, UsageError
+from .label_rows import label_file_rows
 from .labels import LabelSet
 from .results import Coverage, Event, StartTime, Timeline
 
 Row = Mapping[str, Any]
+Reader = Callable[[Path, str], Iterator[tuple[str, Row]]]
 
 _OWN_CLASS_SCORE = 1.0
 """Score of an event in a table without scores: whoever made it was sure."""
@@ -27,11 +30,11 @@ _FIRST_YEAR = 1  # what we have written ourselves is believed
 
 
 def read_timelines(path: str | Path, *, file: str | None = None) -> list[Timeline]:
-    """Read a file of timelines: csv, json, jsonl or parquet, by its ending.
+    """Read a file of timelines: csv, json, jsonl or parquet, by its ending; txt and tsv are read as label files.
 
-    A csv or parquet file needs the columns ``start`` and ``end`` (seconds), ``name``, and ``file`` unless that is
-    said; ``mid``, ``mean``, ``max``, ``model``, ``start_time`` and ``decoded_seconds`` may be missing, and more may
-    be there. Rows of a recording need not stand together.
+    A csv or parquet file needs the columns ``start`` and ``end`` (seconds), ``name`` or ``label``, and ``file`` unless
+    that is said; ``mid``, ``mean``, ``max``, ``model``, ``start_time`` and ``decoded_seconds`` may be missing, and
+    more may be there. Rows of a recording need not stand together.
 
     Parameters
     ----------
@@ -52,7 +55,14 @@ def read_timelines(path: str | Path, *, file: str | None = None) -> list[Timelin
     """
     path = Path(path)
     where = f"--events {path}"
-    readers = {".csv": _csv_rows, ".parquet": _parquet_rows, ".json": _json_rows, ".jsonl": _json_line_rows}
+    readers: dict[str, Reader] = {
+        ".csv": _csv_rows,
+        ".parquet": _parquet_rows,
+        ".json": _json_rows,
+        ".jsonl": _json_line_rows,
+        ".txt": partial(label_file_rows, file=file),
+        ".tsv": partial(label_file_rows, file=file),
+    }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise UsageError(
@@ -87,6 +97,8 @@ class _Recording:
     def add(self, row: Row, place: str) -> None:
         self.model = self.model or str(row.get("model") or "")
         self.seconds = max(self.seconds, _number(row, "decoded_seconds", place, 0.0))
+        if row.get("name") in (None, "") and row.get("label") not in (None, ""):
+            row = {**row, "name": row["label"]}
         if row.get("name") in (None, "") and row.get("start") in (None, ""):
             return  # a recording without events
         start, end = _number(row, "start", place), _number(row, "end", place)

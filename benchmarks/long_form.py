@@ -99,7 +99,9 @@ def teacher_hearing() -> Hear | None:
         with open_audio(path, sample_rate=RATE) as audio:
             waveform = np.concatenate(list(audio))
         scores, _ = teacher(waveform)
-        middles = (np.minimum(np.arange(len(scores)) * FRAME_HOP, len(waveform) - FRAME_SAMPLES) + FRAME_SAMPLES / 2) / RATE
+        middles = (
+            np.minimum(np.arange(len(scores)) * FRAME_HOP, len(waveform) - FRAME_SAMPLES) + FRAME_SAMPLES / 2
+        ) / RATE
         # a frame speaks for what is nearer to its middle than to that of another
         edges = np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [seconds]])
         return segment_scores(scores, edges)
@@ -165,7 +167,9 @@ def document(test: LongForm, results: dict[str, NDArray[np.float64]]) -> dict[st
         "recordings": len(test.mixtures),
         "minutes": sum(mixture.seconds for mixture in test.mixtures) / 60,
         "macro_ap": {name: float(np.mean(values)) for name, values in results.items()},
-        "class_ap": {name: dict(zip(names, values.tolist(), strict=True)) for name, values in results.items()},
+        "class_ap": {
+            name: dict(zip(names, values.tolist(), strict=True)) for name, values in results.items()
+        },
     }
 
 

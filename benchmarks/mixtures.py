@@ -59,7 +59,13 @@ class Mixture:
 
 
 def make_mixtures(
-    corpus: Corpus, folder: Path, *, split: str = "test", ambience: str = "ambience", minutes: float, seed: int
+    corpus: Corpus,
+    folder: Path,
+    *,
+    split: str = "test",
+    ambience: str = "ambience",
+    minutes: float,
+    seed: int,
 ) -> list[Mixture]:
     """Write recordings as FLAC, their annotations as DCASE lists events, and where each clip went.
 
@@ -90,7 +96,9 @@ def make_mixtures(
         elif clip.known:
             clips.append(index)
     if not beds or not clips:
-        raise SystemExit(f"{split}: expected ambiences (source with {ambience!r}) and labelled clips, found none")
+        raise SystemExit(
+            f"{split}: expected ambiences (source with {ambience!r}) and labelled clips, found none"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     above = implied(corpus.labels)
     samples = round(minutes * 60 * SAMPLE_RATE)
@@ -110,7 +118,9 @@ def make_mixtures(
             at = int(rng.integers(0, samples - len(sound) + 1))
             loud = np.concatenate([sound[a:b] for a, b in parts])
             mix[at : at + len(sound)] += sound * (10 ** ((AMBIENCE_DB + snr) / 20) / rms(loud))
-            placements.append((f"mix-{number:02}.flac", str(corpus.clips[index].path.name), at / SAMPLE_RATE, snr))
+            placements.append(
+                (f"mix-{number:02}.flac", str(corpus.clips[index].path.name), at / SAMPLE_RATE, snr)
+            )
             for a, b in parts:
                 span = (at + a) / SAMPLE_RATE, (at + b) / SAMPLE_RATE
                 known = set(corpus.clips[index].known)
@@ -118,7 +128,9 @@ def make_mixtures(
         mix *= min(1.0, LOUDEST / float(np.abs(mix).max()))
         path = folder / f"mix-{number:02}.flac"
         soundfile.write(path, mix, SAMPLE_RATE, subtype="PCM_16")
-        mixtures.append(Mixture(path, samples / SAMPLE_RATE, sorted(events, key=lambda e: (e.start, e.column))))
+        mixtures.append(
+            Mixture(path, samples / SAMPLE_RATE, sorted(events, key=lambda e: (e.start, e.column)))
+        )
     write_annotations(folder / ANNOTATIONS, mixtures, corpus.labels)
     with (folder / PLACEMENTS).open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
@@ -153,7 +165,11 @@ def implied(labels: LabelSet) -> list[list[int]]:
     """Of each class, the columns of those above it."""
     ontology = Ontology.audioset()
     return [
-        [labels.index(above) for above in (ontology.ancestors(mid) if mid in ontology else ()) if above in labels]
+        [
+            labels.index(above)
+            for above in (ontology.ancestors(mid) if mid in ontology else ())
+            if above in labels
+        ]
         for mid in labels.mids
     ]
 
@@ -210,7 +226,9 @@ def audible(samples: Samples) -> list[tuple[int, int]]:
     flags = power > power.max() * 10 ** (-AUDIBLE_DB / 10)
     change = np.diff(flags.astype(np.int8), prepend=0, append=0)
     parts: list[list[int]] = []
-    for first, last in zip(np.flatnonzero(change == 1).tolist(), np.flatnonzero(change == -1).tolist(), strict=True):
+    for first, last in zip(
+        np.flatnonzero(change == 1).tolist(), np.flatnonzero(change == -1).tolist(), strict=True
+    ):
         start, end = first * FRAME, min(last * FRAME, len(samples))
         if parts and start - parts[-1][1] <= LONGEST_GAP * SAMPLE_RATE:
             parts[-1][1] = end

@@ -15,6 +15,7 @@ from arwkv_core.timeline_reader import for_recordings, read_timelines
 from arwkv_core.writers import TIMELINE_FORMATS
 
 FORMATS = ("csv", "json", "jsonl", "parquet")
+LABEL_FORMATS = ("audacity", "raven", "sed-events")
 
 
 def timeline(file: str, *events: Event, began: datetime | None = None) -> Timeline:
@@ -66,6 +67,51 @@ def test_what_was_written_is_read_back(tmp_path: Path, format: str, zone: timezo
             assert after.model == "gate"
 
 
+@pytest.mark.parametrize("format", LABEL_FORMATS)
+def test_label_files_are_read_back(tmp_path: Path, format: str) -> None:
+    spec = TIMELINE_FORMATS[format]
+    events = [
+        Event(0.16, 0.48, "Dog", "/m/0bt9lr", 0.25, 0.5),
+        Event(1.0, 20.0, "Speech", "/m/09x0r", 0.1, 1.0),
+    ]
+    written = [timeline("dawn.wav", *events), timeline("dusk, late.wav", *events[1:])][: 1 + spec.several]
+    path = tmp_path / f"dawn.wav{spec.suffix}"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        _write(spec, file, written)
+    read = read_timelines(path)
+    assert [each.file for each in read] == [each.file for each in written]
+    for before, after in zip(written, read, strict=True):
+        spans = [(event.start, event.end, event.name, event.mid) for event in after.events]
+        expected = [(event.start, event.end, event.name, event.mid) for event in before.events]
+        assert [span[2:] for span in spans] == [span[2:] for span in expected]
+        for found, wanted in zip(spans, expected, strict=True):
+            assert found[:2] == pytest.approx(wanted[:2], abs=1e-6)
+
+
+def test_a_label_track_is_about_the_recording_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "dawn.FLAC").touch()
+    track = tmp_path / "dawn.txt"
+    track.write_text("0.5\t1.5\tDog\r\n\\\t100\t8000\r\n")
+    (read,) = read_timelines(track)
+    assert read.file == str(tmp_path / "dawn.FLAC")
+    assert [(event.start, event.end, event.name) for event in read.events] == [(0.5, 1.5, "Dog")]
+    (read,) = read_timelines(track, file="other.wav")
+    assert read.file == "other.wav"
+    track.write_text("")
+    assert [each.events for each in read_timelines(track)] == [[]]
+
+
+def test_a_selection_counts_once_however_many_views_it_has(tmp_path: Path) -> None:
+    table = tmp_path / "dawn.selections.txt"
+    table.write_text(
+        "Selection\tView\tBegin Time (s)\tEnd Time (s)\tSpecies\n"
+        "1\tWaveform 1\t0.5\t1.5\tDog\n1\tSpectrogram 1\t0.5\t1.5\tDog\n"
+    )
+    (read,) = read_timelines(table)
+    assert read.file == "dawn"
+    assert [(event.start, event.end, event.name) for event in read.events] == [(0.5, 1.5, "Dog")]
+
+
 def test_a_table_that_somebody_made(tmp_path: Path) -> None:
     table = tmp_path / "mine.csv"
     table.write_text("\ufeffname,start,end,note\r\nDog,1,2.5,x\r\nmy bird,0.5,1,\r\n", encoding="utf-8")
@@ -75,6 +121,8 @@ def test_a_table_that_somebody_made(tmp_path: Path) -> None:
     assert read.file == "dawn.wav"
     assert read.events == [Event(0.5, 1, "my bird", "", 1, 1), Event(1, 2.5, "Dog", "/m/0bt9lr", 1, 1)]
     assert read.start_time is None
+    table.write_text("file,start,end,label\ndawn.wav,1,2.5,Dog\n")
+    assert read_timelines(table)[0].events == [Event(1, 2.5, "Dog", "/m/0bt9lr", 1, 1)]
 
 
 def test_rows_of_a_recording_need_not_stand_together(tmp_path: Path) -> None:
@@ -118,7 +166,15 @@ def test_a_bad_row_is_named(tmp_path: Path, row: str, problem: str) -> None:
         ("a.parquet", b"PAR1nonsense"),
         ("a.csv", b"file,start\n\xff,1\n"),
         ("a.csv", b'file,start,end,name\na,0,1,"' + b"x" * 200_000),
-        ("a.txt", b""),
+        ("a.docx", b""),
+        ("a.txt", b"1.0 2.0 Dog\n"),
+        ("a.txt", b"1.0\t2.0\n"),
+        ("a.txt", b"two\t3\tDog\n"),
+        ("a.txt", b"Begin Time (s)\tEnd Time (s)\n"),
+        ("a.txt", b"Begin Time (s)\tEnd Time (s)\tLabel\n1\t2\n"),
+        ("a.tsv", b"filename\tonset\tevent_label\n"),
+        ("a.tsv", b"filename\tonset\toffset\tevent_label\na\t2\t1\tDog\n"),
+        ("a.tsv", b"onset\toffset\tevent_label\n0\t1\t" + b"x" * 200_000),
         ("a", b""),
     ],
 )
