@@ -1,14 +1,23 @@
-"""``arwkv evaluate``: how well a model does on a labelled corpus."""
+"""``arwkv evaluate``: how well a model does on a labelled corpus, or on recordings whose events are annotated."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arwkv_cli.run_options import Precision
+from arwkv_cli.run_options import Context, Hop, Precision
+from arwkv_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from arwkv_core.evaluate import Evaluation
+    from arwkv_core.evaluation.detection import DetectionEvaluation
+
+CLIP_OPTIONS = ("split", "labels", "teacher", "confusion")
+EVENT_OPTIONS = ("audio", "segment", "collar", "offset_share", "on", "hop", "context")
 
 
 class Split(str, Enum):
@@ -24,14 +33,19 @@ class Format(str, Enum):
 
     TABLE = "table"
     JSON = "json"
+    CSV = "csv"
 
 
 def evaluate(
+    ctx: typer.Context,
     model: Annotated[str, typer.Argument(help="A model of the zoo, a model folder or a weight file.")],
     manifest: Annotated[
-        Path,
-        typer.Argument(help="CSV with the columns path, split, known_labels; paths count from its folder."),
-    ],
+        Path | None,
+        typer.Argument(
+            help="CSV with the columns path, split, known_labels; paths count from its folder.",
+            show_default=False,
+        ),
+    ] = None,
     split: Annotated[Split, typer.Option(help="Which clips to use.")] = Split.TEST,
     labels: Annotated[
         Path | None, typer.Option(help="Classes of the corpus.  [default: labels.csv beside the manifest]")
@@ -40,30 +54,150 @@ def evaluate(
         Path | None,
         typer.Option(help="A teacher's scores to compare with.  [default: teacher_frames.npz there, if any]"),
     ] = None,
+    confusion: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PNG",
+            help="Draw what clips of one label each are taken for (needs matplotlib), such as ESC-10's.",
+        ),
+    ] = None,
+    events: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Annotations of long recordings instead of a manifest, or folders of them: csv, json, jsonl or "
+            "parquet as arwkv timeline writes them or with file, start, end, label; Audacity label tracks, Raven "
+            "selection tables, DCASE event lists; may be repeated."
+        ),
+    ] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option(help="Where annotated recordings lie.  [default: as named, or beside the annotations]"),
+    ] = None,
+    segment: Annotated[float, typer.Option(metavar="SECONDS", help="Length of a segment.")] = 1.0,
+    collar: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="How far an event's onset may be off, and its end at least."),
+    ] = 0.2,
+    offset_share: Annotated[
+        float, typer.Option(help="How far its end may be off, as a share of its length, if that is more.")
+    ] = 0.2,
+    on: Annotated[
+        float | None,
+        typer.Option(help="Score at which events start.  [default: the model's, class by class]"),
+    ] = None,
+    hop: Hop = None,
+    context: Context = None,
+    per_class: Annotated[bool, typer.Option("--per-class", help="Print all numbers of each class.")] = False,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="Exit with 1 where the model's measure of this name (as in the JSON) is lower; may be repeated.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     precision: Precision = "auto",
-    format: Annotated[Format, typer.Option(help="A table to read, or JSON.")] = Format.TABLE,
+    format: Annotated[
+        Format, typer.Option(help="A table to read, JSON, or CSV with a row for each class.")
+    ] = Format.TABLE,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write there instead of to stdout.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Measure a model on a labelled corpus: mAP, AUC, d', agreement with the teacher, zero-shot ESC-10."""
-    import json
+    """Measure a model on a labelled corpus: mAP, AUC, d', agreement with the teacher, zero-shot ESC-10.
 
-    from arwkv_core.evaluate import evaluate as run
+    With --events, on annotated long recordings: F1 by segments and by events, average precision of segments, and PSDS.
+    """
+    from arwkv_core.evaluation.requirements import check_names, read_requirements, unmet
+    from arwkv_core.whole_file import check_output
 
-    results = run(
-        model,
-        manifest,
-        split=split.value,
-        labels=labels,
-        teacher=teacher,
-        device=device,
-        precision=precision,
-        progress=not quiet,
-    )
-    if format is Format.JSON:
-        document = {"schema_version": 1, "results": [result.to_dict() for result in results if result]}
-        typer.echo(json.dumps(document, indent=2, allow_nan=False))
-        return
-    from arwkv_cli.evaluation_table import print_evaluations
+    _check_mode(ctx, manifest, events)
+    required = read_requirements(require or [])
+    for option, path in (("--output", output), ("--confusion", confusion)):
+        if path is not None:
+            check_output(path, overwrite=overwrite, option=option)
+    common: dict[str, Any] = {"device": device, "precision": precision, "progress": not quiet}
+    results: list[Evaluation] | list[DetectionEvaluation]
+    if events:
+        from arwkv_core.evaluation.detection import MEASURES, evaluate_detection
 
-    print_evaluations([result for result in results if result])
+        check_names(required, MEASURES)
+        results = [
+            evaluate_detection(
+                model,
+                events,
+                audio=audio,
+                segment=segment,
+                collar=collar,
+                offset_share=offset_share,
+                on=on,
+                hop=hop,
+                context=context,
+                **common,
+            )
+        ]
+    else:
+        from arwkv_core.evaluate import MEASURES, evaluate
+        from arwkv_core.evaluation.confusion_picture import check_drawable, draw_confusion
+
+        assert manifest is not None, "one of the two is given"
+        check_names(required, MEASURES)
+        if confusion is not None:
+            check_drawable()
+        found = evaluate(model, manifest, split=split.value, labels=labels, teacher=teacher, **common)
+        results = [result for result in found if result]
+        if confusion is not None:
+            draw_confusion(found[0].confusion, confusion, found[0].model, overwrite=overwrite)
+    _give(results, format, output, per_class, overwrite)
+    if failed := unmet(results[0].to_dict(), required):
+        for problem in failed:
+            typer.echo(f"arwkv: {results[0].model}: {problem}", err=True)
+        raise typer.Exit(1)
+
+
+def _check_mode(ctx: typer.Context, manifest: Path | None, events: list[Path] | None) -> None:
+    if bool(events) == (manifest is not None):
+        found = "both" if events else "neither"
+        raise UsageError(f"expected a manifest or --events, found {found}")
+    for name in CLIP_OPTIONS if events else EVENT_OPTIONS:
+        if ctx.get_parameter_source(name).name != "DEFAULT":  # type: ignore[union-attr]  # every option has one
+            other = "a manifest" if events else "--events"
+            raise UsageError(f"--{name.replace('_', '-')}: goes with {other} only")
+
+
+def _give(
+    results: Sequence[Evaluation] | Sequence[DetectionEvaluation],
+    format: Format,
+    output: Path | None,
+    per_class: bool,
+    overwrite: bool,
+) -> None:
+    """Print the results or write them into a file."""
+    import sys
+
+    from arwkv_core.whole_file import WholeFile
+
+    file = None if output is None else WholeFile(output, overwrite=overwrite)
+    stream = sys.stdout if file is None else file.stream
+    try:
+        if format is Format.JSON:
+            import json
+
+            document = {"schema_version": 1, "results": [result.to_dict() for result in results]}
+            stream.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        elif format is Format.CSV:
+            from arwkv_core.evaluation.class_table import class_csv
+
+            stream.write(class_csv([result.to_dict() for result in results]))
+        else:
+            from arwkv_cli.evaluation_table import print_evaluations
+
+            print_evaluations(results, stream, per_class=per_class)
+    except BaseException:
+        if file is not None:
+            file.discard()
+        raise
+    if file is not None:
+        file.commit()

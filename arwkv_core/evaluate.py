@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .metrics import average_precision, d_prime, roc_auc
+from .evaluation.confusion import Confusion, confusion_of
+from .evaluation.plain_numbers import plain
+from .event_defaults import ClassDefaults, EventDefaults
+from .event_settings import EventSettings
+from .metrics import average_precision, d_prime, f1_score, roc_auc
 from .training.corpus import Corpus
+
+if TYPE_CHECKING:
+    from .tagger import Tagger
 
 LEAST_POSITIVES = 5
 """A class counts towards a mean from so many positive clips on."""
@@ -25,7 +32,7 @@ ESC10 = "ESC-10"
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One class: positives and what the tagger makes of them."""
+    """One class: positives and what the tagger makes of them; F1 is that of clips whose score reaches the threshold."""
 
     name: str
     mid: str
@@ -33,6 +40,8 @@ class ClassMetrics:
     ap: float
     auc: float
     d_prime: float
+    f1: float
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,8 @@ class Evaluation:
         Pearson's correlation of all scores with the teacher's.
     esc10_accuracy : float
         Share of the ESC-10 clips whose class scores highest of the ten; NaN without such clips.
+    confusion : Confusion or None
+        What clips of one label each are taken for; None where the split is no such set, see `Confusion`.
     """
 
     model: str
@@ -65,14 +76,24 @@ class Evaluation:
     esc10_clips: int
     esc10_accuracy: float
     classes: tuple[ClassMetrics, ...]
+    confusion: Confusion | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; numbers that don't exist are None."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
+        return {key: plain(value) for key, value in asdict(self).items()}
+
+
+MEASURES = tuple(name for name, kind in Evaluation.__annotations__.items() if kind == "float")
+"""Measures that may be required."""
 
 
 def evaluate_scores(
-    scores: NDArray[np.floating], corpus: Corpus, indices: list[int], model: str, split: str
+    scores: NDArray[np.floating],
+    corpus: Corpus,
+    indices: list[int],
+    model: str,
+    split: str,
+    thresholds: NDArray[np.floating] | None = None,
 ) -> Evaluation:
     """Compute all metrics from clip scores.
 
@@ -85,12 +106,16 @@ def evaluate_scores(
         Clips of the corpus.
     model, split : str
         Named in the result.
+    thresholds : ndarray, shape (classes,), optional
+        Score from which a clip is taken to hold the class; `TEACHER_DECISION` by default.
     """
     if scores.shape != (len(indices), len(corpus.labels)):
         raise ValueError(f"scores: expected {(len(indices), len(corpus.labels))}, found {scores.shape}")
     known = corpus.known_matrix(indices)
     teacher = np.stack([corpus.teacher_frames(i).mean(0) for i in indices])
-    classes = tuple(_class_metrics(corpus, known, scores))
+    if thresholds is None:
+        thresholds = np.full(len(corpus.labels), TEACHER_DECISION)
+    classes = tuple(_class_metrics(corpus, known, scores, thresholds))
     aucs = [c.auc for c in classes]
     decisions = teacher > TEACHER_DECISION
     judged = np.flatnonzero(decisions.sum(0) >= LEAST_POSITIVES)
@@ -112,6 +137,7 @@ def evaluate_scores(
         esc10_clips=len(correct),
         esc10_accuracy=_mean(correct),
         classes=classes,
+        confusion=confusion_of(scores, corpus, indices, ESC10),
     )
 
 
@@ -181,18 +207,31 @@ def evaluate(
     tagger = load(model, device, precision)
     columns = {mid: column for column, mid in enumerate(tagger.labels.mids)}
     source = [columns.get(mid, -1) for mid in corpus.labels.mids]
+    placed = np.asarray(source) >= 0
     scores = np.zeros((len(indices), len(source)), np.float32)
     for row, index in enumerate(tqdm(indices, desc="clips", unit="clip", disable=not progress)):
         mean = tagger.step_scores(corpus.clips[index].path, raw_scores=True).values.mean(0)
-        scores[row] = np.where(np.asarray(source) >= 0, mean[source], 0)
-    ours = evaluate_scores(scores, corpus, indices, tagger.name, split)
+        scores[row] = np.where(placed, mean[source], 0)
+    thresholds = np.where(placed, tagger_thresholds(tagger)[source], np.inf)
+    ours = evaluate_scores(scores, corpus, indices, tagger.name, split, thresholds)
     if teacher is None:
         return ours, None
     return ours, evaluate_scores(teacher_scores(corpus, indices), corpus, indices, "teacher", split)
 
 
+def tagger_thresholds(tagger: Tagger) -> NDArray[np.float64]:
+    """Score from which each of a model's classes counts as sounding, by its folder's defaults ``(classes,)``."""
+    settings = EventSettings()
+    defaults = EventDefaults.of_folder(tagger.folder, tagger.config.active_threshold)
+    numbers = (
+        settings.numbers(name, defaults.classes.get(mid, ClassDefaults()), defaults)
+        for mid, name in tagger.labels
+    )
+    return np.array([each.on for each in numbers], np.float64)
+
+
 def _class_metrics(
-    corpus: Corpus, truth: NDArray[np.bool_], scores: NDArray[np.floating]
+    corpus: Corpus, truth: NDArray[np.bool_], scores: NDArray[np.floating], thresholds: NDArray[np.floating]
 ) -> Iterable[ClassMetrics]:
     for k in np.flatnonzero(truth.sum(0) >= LEAST_POSITIVES):
         auc = roc_auc(truth[:, k], scores[:, k])
@@ -203,19 +242,11 @@ def _class_metrics(
             average_precision(truth[:, k], scores[:, k]),
             auc,
             d_prime(auc),
+            f1_score(truth[:, k], scores[:, k] >= thresholds[k]),
+            float(thresholds[k]),
         )
 
 
 def _mean(values: Iterable[float]) -> float:
     numbers = list(values)
     return float(np.mean(numbers)) if numbers else float("nan")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value

@@ -1,4 +1,4 @@
-"""Ranking metrics of a tagger: average precision, area under the ROC curve, d-prime."""
+"""Metrics of a tagger: average precision, area under the ROC curve and d-prime of its ranking, F1 of its decisions."""
 
 from __future__ import annotations
 
@@ -58,3 +58,15 @@ def d_prime(auc: float) -> float:
     if not 0 < auc < 1:
         return float("nan") if np.isnan(auc) else float("inf") * (1 if auc >= 1 else -1)
     return 2**0.5 * NormalDist().inv_cdf(auc)
+
+
+def f1_score(truth: NDArray[np.bool_], decisions: NDArray[np.bool_]) -> float:
+    """Harmonic mean of precision and recall: twice the hits over all that is true and all that was said.
+
+    Returns
+    -------
+    float
+        NaN where there is neither a positive nor a decision for one.
+    """
+    total = int(truth.sum()) + int(decisions.sum())
+    return 2 * int((truth & decisions).sum()) / total if total else float("nan")
