@@ -56,7 +56,7 @@ def measure(corpus: Path, models: list[str]) -> str:
     columns = [*models, TEACHER]
     seconds = sum(mixture.seconds for mixture in test.mixtures)
     about = (
-        f"{len(test.mixtures)} mixtures, {seconds / 60:g} minutes in all, segments of a second, mean of the average "
+        f"{len(test.mixtures)} recordings, {seconds / 60:g} minutes in all, segments of a second, mean of the average "
         f"precision of {len(test.classes)} classes."
     )
     return "\n".join(
