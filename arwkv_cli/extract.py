@@ -64,8 +64,8 @@ def extract(
         typer.Option(
             metavar="TABLE",
             help="Cut the events in TABLE (csv, json, jsonl or parquet), written by `arwkv timeline` or made by hand "
-            "(columns file, start, end, name), without the model; of all recordings in it, if no FILES are named. May "
-            "be repeated.",
+            "(columns file, start, end, name), or in an Audacity label track, a Raven selection table (txt) or a DCASE "
+            "event list (tsv), without the model; of all recordings in it, if no FILES are named. May be repeated.",
         ),
     ] = None,
     include: Annotated[

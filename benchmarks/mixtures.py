@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from arwkv_core import Ontology, open_audio
 from arwkv_core.constants import SAMPLE_RATE
+from arwkv_core.evaluation.annotations import joined
 from arwkv_core.labels import LabelSet
 from arwkv_core.training.corpus import Clip, Corpus
 
@@ -145,20 +146,8 @@ def write_annotations(path: Path, mixtures: list[Mixture], labels: LabelSet) -> 
         rows = csv.writer(file, delimiter="\t", lineterminator="\n")
         rows.writerow(("filename", "onset", "offset", "event_label"))
         for mixture in mixtures:
-            for start, end, column in joined(mixture.events):
+            for start, end, column in joined((e.start, e.end, e.column) for e in mixture.events):
                 rows.writerow((mixture.path.name, f"{start:.6f}", f"{end:.6f}", labels.names[column]))
-
-
-def joined(events: list[Event]) -> list[tuple[float, float, int]]:
-    """Events of each class without overlaps, by start."""
-    spans: dict[int, list[list[float]]] = {}
-    for event in sorted(events, key=lambda e: e.start):
-        mine = spans.setdefault(event.column, [])
-        if mine and event.start <= mine[-1][1]:
-            mine[-1][1] = max(mine[-1][1], event.end)
-        else:
-            mine.append([event.start, event.end])
-    return sorted((start, end, column) for column, mine in spans.items() for start, end in mine)
 
 
 def implied(labels: LabelSet) -> list[list[int]]:
