@@ -182,8 +182,8 @@ def measure(
     truth = [segment_truth(heard.truth, classes, heard.seconds, segment) for heard in recordings]
     scores = [segment_scores(heard.scores, heard.edges, segment) for heard in recordings]
     precisions = segment_average_precision(truth, scores)
-    by_segment = segment_f1(recordings, labels.names, segment)
-    by_event = event_f1(recordings, labels.names, collar, offset_share)
+    by_segment = segment_f1(recordings, labels.mids, segment)
+    by_event = event_f1(recordings, labels.mids, collar, offset_share)
     spans = [span for heard in recordings for span in heard.truth]
     return DetectionEvaluation(
         model=model,

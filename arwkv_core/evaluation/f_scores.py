@@ -45,7 +45,15 @@ def check_installed() -> None:
 
 
 def segment_f1(recordings: Sequence[Heard], names: Sequence[str], length: float) -> FScores:
-    """Segment-based F1: a decision for each class and each segment of ``length`` seconds."""
+    """Segment-based F1: a decision for each class and each segment of ``length`` seconds.
+
+    Parameters
+    ----------
+    recordings : sequence of Heard
+    names : sequence of str
+        Of the classes, all different.
+    length : float
+    """
     from sed_eval.sound_event import SegmentBasedMetrics
 
     metrics = SegmentBasedMetrics(list(names), time_resolution=length)
@@ -67,7 +75,7 @@ def event_f1(
     ----------
     recordings : sequence of Heard
     names : sequence of str
-        Of the classes.
+        Of the classes, all different.
     collar : float
         Seconds by which an onset may be off, and an offset at least.
     offset_share : float
