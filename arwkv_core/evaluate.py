@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .evaluation.confusion import Confusion, confusion_of
+from .evaluation.heard import network_scores
 from .evaluation.plain_numbers import plain
 from .event_defaults import ClassDefaults, EventDefaults
 from .event_settings import EventSettings
 from .metrics import average_precision, d_prime, f1_score, roc_auc
+from .score_curves import score_of
 from .training.corpus import Corpus
 
 if TYPE_CHECKING:
@@ -210,7 +212,7 @@ def evaluate(
     placed = np.asarray(source) >= 0
     scores = np.zeros((len(indices), len(source)), np.float32)
     for row, index in enumerate(tqdm(indices, desc="clips", unit="clip", disable=not progress)):
-        mean = tagger.step_scores(corpus.clips[index].path, raw_scores=True).values.mean(0)
+        mean = network_scores(tagger, corpus.clips[index].path).values.mean(0)
         scores[row] = np.where(placed, mean[source], 0)
     thresholds = np.where(placed, tagger_thresholds(tagger)[source], np.inf)
     ours = evaluate_scores(scores, corpus, indices, tagger.name, split, thresholds)
@@ -227,7 +229,11 @@ def tagger_thresholds(tagger: Tagger) -> NDArray[np.float64]:
         settings.numbers(name, defaults.classes.get(mid, ClassDefaults()), defaults)
         for mid, name in tagger.labels
     )
-    return np.array([each.on for each in numbers], np.float64)
+    on = [each.on for each in numbers]
+    if defaults.calibration is not None:  # those are probabilities, and clips are measured by the network's own scores
+        curves = defaults.calibration.of_classes(tagger.labels)
+        on = [score_of(curve, probability) for curve, probability in zip(curves, on, strict=True)]
+    return np.array(on, np.float64)
 
 
 def _class_metrics(
