@@ -229,11 +229,13 @@ def tagger_thresholds(tagger: Tagger) -> NDArray[np.float64]:
         settings.numbers(name, defaults.classes.get(mid, ClassDefaults()), defaults)
         for mid, name in tagger.labels
     )
-    on = [each.on for each in numbers]
-    if defaults.calibration is not None:  # those are probabilities, and clips are measured by the network's own scores
+    on = np.array([each.on for each in numbers], np.float64)
+    if (
+        defaults.calibration is not None
+    ):  # those are probabilities, and clips are measured by the network's own scores
         curves = defaults.calibration.of_classes(tagger.labels)
-        on = [score_of(curve, probability) for curve, probability in zip(curves, on, strict=True)]
-    return np.array(on, np.float64)
+        on = np.array([score_of(curve, float(each)) for curve, each in zip(curves, on, strict=True)])
+    return on
 
 
 def _class_metrics(
