@@ -34,6 +34,9 @@ class Architecture:
         ``frequency``: a learned vector for each of the 8 bands, so that any length works.
     frames : int
         Length of the model's window in log-mel frames (10 ms each), a multiple of 16.
+    head_bias : bool
+        Whether the head adds a number for each class. The published models have none; a head that was fitted to
+        embeddings (`arwkv probe`) does.
 
     Raises
     ------
@@ -46,6 +49,7 @@ class Architecture:
     classes: int
     position: Position = "absolute"
     frames: int = MODEL_FRAMES
+    head_bias: bool = False
 
     def __post_init__(self) -> None:
         for name in ("depth", "classes"):

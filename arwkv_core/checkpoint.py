@@ -233,10 +233,12 @@ def _build(path: Path, tensors: Mapping[str, Tensor], arch: Architecture, device
 
 def lossless_dtype(model: ARWKV) -> torch.dtype:
     """The smaller of bfloat16 and float32 that holds a model's weights exactly."""
-    exact = all(
-        torch.equal(weight.bfloat16().float(), weight.float()) for weight in model.state_dict().values()
-    )
+    exact = all(_lossless(weight) is torch.bfloat16 for weight in model.state_dict().values())
     return torch.bfloat16 if exact else torch.float32
+
+
+def _lossless(weight: Tensor) -> torch.dtype:
+    return torch.bfloat16 if torch.equal(weight.bfloat16().float(), weight.float()) else torch.float32
 
 
 def save_model_folder(
@@ -246,7 +248,7 @@ def save_model_folder(
     labels: LabelSet,
     card: str,
     *,
-    dtype: torch.dtype = torch.bfloat16,
+    dtype: torch.dtype | None = torch.bfloat16,
     overwrite: bool = False,
 ) -> ModelConfig:
     """Write a model folder: config, weights, labels and card. It appears whole or not at all.
@@ -260,8 +262,9 @@ def save_model_folder(
     labels : LabelSet
     card : str
         Text of ``CARD.md``.
-    dtype : torch.dtype
-        Precision on disk. bfloat16 rounds weights that were trained in float32: measure what you save.
+    dtype : torch.dtype or None
+        Precision on disk. bfloat16 rounds weights that were trained in float32: measure what you save. None keeps
+        all exactly, each tensor in the smaller of bfloat16 and float32 that holds it.
     overwrite : bool
         Replace an existing folder.
 
@@ -287,7 +290,8 @@ def save_model_folder(
     if len(labels) != model.arch.classes:
         raise LabelError(f"{folder}: expected {model.arch.classes} labels, found {len(labels)}")
     weights = {
-        key: tensor.detach().to("cpu", dtype).contiguous() for key, tensor in model.state_dict().items()
+        key: tensor.detach().to("cpu", dtype or _lossless(tensor)).contiguous()
+        for key, tensor in model.state_dict().items()
     }
     check_weights(folder / WEIGHTS_FILE, weights, model.arch, said_by="the model")
     with staged_folder(folder, overwrite=overwrite) as filling:

@@ -30,6 +30,8 @@ def initialise_(model: ARWKV) -> None:
     nn.init.trunc_normal_(model.emb.weight, std=0.02)
     nn.init.zeros_(model.emb.bias)  # type: ignore[arg-type]  # Conv2d types its bias as optional
     _orthogonal_(model.head.weight, 0.5)
+    if model.arch.head_bias:
+        nn.init.zeros_(model.head.bias)
     for layer, block in enumerate(model.blocks):
         _initialise_block_(block, layer, len(model.blocks))  # type: ignore[arg-type]  # ModuleList is untyped
 

@@ -239,7 +239,7 @@ class ARWKV(nn.Module):
         rise = drop_path / max(arch.depth - 1, 1)
         self.blocks = nn.ModuleList(Block(arch, layer, rise * layer) for layer in range(arch.depth))
         self.ln_out = nn.LayerNorm(arch.width)
-        self.head = nn.Linear(arch.width, arch.classes, bias=False)
+        self.head = nn.Linear(arch.width, arch.classes, bias=arch.head_bias)
         initialise_(self)
 
     def patches(self, fbank: Tensor) -> Tensor:

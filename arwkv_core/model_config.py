@@ -39,11 +39,11 @@ _TABLES: dict[str, dict[str, type]] = {
     "window": {"frames": int},
     "weights": {"file": str, "sha256": str},
 }
-_OPTIONAL: dict[str, dict[str, type]] = {"window": {"hop": int}}
+_OPTIONAL: dict[str, dict[str, type]] = {"architecture": {"head_bias": bool}, "window": {"hop": int}}
 """Keys of these tables that may be missing."""
 
 _FREE_TABLES = ("training", "metrics", "licence")
-_TYPE_NAMES = {int: "a whole number", float: "a number", str: "text"}
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 # Far above any real model: a slip of the pen must not ask for terabytes.
 _LIMITS = {"depth": 1_000, "width": 65_536, "classes": 1_000_000, "frames": 1_000_000}
@@ -227,7 +227,8 @@ class ModelConfig:
                     "width": arch.width,
                     "classes": arch.classes,
                     "position": arch.position,
-                },
+                }
+                | ({"head_bias": True} if arch.head_bias else {}),
                 "front_end": {
                     "kind": FRONT_END,
                     "sample_rate": SAMPLE_RATE,
