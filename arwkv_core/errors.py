@@ -39,3 +39,7 @@ class ScoreFileError(ArwkvError):
 
 class ContextError(ArwkvError):
     """A recording too long for the memory that there is to be heard at once."""
+
+
+class DatasetError(ArwkvError):
+    """Labelled sounds from which nothing can be learnt; the message lists all that is wrong with them."""

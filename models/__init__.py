@@ -3,8 +3,18 @@
 Bundled models lie in this package. Those that users add lie in their own data folder, see `user_folder`.
 """
 
-from .adding import add, bare_card
+from .adding import add, bare_card, check_name
 from .places import BUNDLED_FOLDER, user_folder
 from .zoo import ZooModel, find, list_models, locate
 
-__all__ = ["BUNDLED_FOLDER", "ZooModel", "add", "bare_card", "find", "list_models", "locate", "user_folder"]
+__all__ = [
+    "BUNDLED_FOLDER",
+    "ZooModel",
+    "add",
+    "bare_card",
+    "check_name",
+    "find",
+    "list_models",
+    "locate",
+    "user_folder",
+]

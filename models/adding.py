@@ -69,7 +69,7 @@ def add(
     ModelNotFound, CheckpointError, ConfigError, LabelError
         If there is no such file, or if it can't be loaded.
     """
-    _check_name(name, overwrite)
+    check_name(name, overwrite)
     source = Path(file).expanduser()
     if not source.exists():
         raise ModelNotFound(f"{source}: there is no such file or folder")
@@ -93,7 +93,14 @@ def add(
     return ZooModel.read(target, "added")
 
 
-def _check_name(name: str, overwrite: bool) -> None:
+def check_name(name: str, overwrite: bool) -> None:
+    """Refuse a name that no model of the user's zoo can have.
+
+    Raises
+    ------
+    UsageError
+        If the name is no name, belongs to a bundled model, or is taken and ``overwrite`` is not set.
+    """
     if not _NAME.fullmatch(name) or name.endswith(".") or _WINDOWS_DEVICES.fullmatch(name):
         raise UsageError(
             f"--name: expected up to {NAME_LENGTH} letters, digits, dots, dashes, underscores, found {name!r}"

@@ -1,0 +1,55 @@
+"""What was measured of a probe, as tables for a terminal."""
+
+from __future__ import annotations
+
+import statistics
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from arwkv_core.probing.report import ProbeReport, Result
+
+MEASURES = ("accuracy", "map", "auc")
+TITLES = {"accuracy": "accuracy", "map": "mAP", "auc": "AUC"}
+
+
+def print_report(report: ProbeReport) -> None:
+    """Print a row a fold, the mean of the folds, the test split, and a row a class."""
+    console = Console()
+    measures = [key for key in MEASURES if not _missing(report.cross_validation, key)]
+    table = Table(title="held out", title_justify="left")
+    for column in ("fold", "clips", *(TITLES[key] for key in measures)):
+        table.add_column(column, justify="left" if column == "fold" else "right")
+    for name, result in report.folds.items():
+        table.add_row(Text(name), str(result.clips), *(_text(getattr(result, key)) for key in measures))
+    spread = [_spread([getattr(result, key) for result in report.folds.values()]) for key in measures]
+    table.add_row("mean ± deviation", "", *spread, style="bold")
+    if report.test is not None:
+        table.add_row("test", str(report.test.clips), *(_text(getattr(report.test, key)) for key in measures))
+    console.print(table)
+
+    shown = report.test or report.cross_validation
+    classes = Table(title="classes, test" if report.test else "classes, all folds", title_justify="left")
+    for column in ("class", "clips", "average precision", "AUC", "recall"):
+        classes.add_column(column, justify="left" if column == "class" else "right")
+    for each in shown.classes:
+        classes.add_row(Text(each.name), str(each.clips), _text(each.ap), _text(each.auc), _text(each.recall))
+    console.print(classes)
+    console.print(f"{report.name}: {report.folder}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _missing(result: Result, key: str) -> bool:
+    value: float = getattr(result, key)
+    return value != value
+
+
+def _text(value: float) -> str:
+    return "–" if value != value else f"{value:.3f}"
+
+
+def _spread(values: list[float]) -> str:
+    there = [value for value in values if value == value]
+    if len(there) < 2:
+        return _text(there[0]) if there else "–"
+    return f"{statistics.mean(there):.3f} ± {statistics.stdev(there):.3f}"
