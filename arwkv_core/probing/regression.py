@@ -18,6 +18,8 @@ Floats = NDArray[np.float32]
 
 MOST_ITERATIONS = 1000
 
+FLOAT32_DIGITS = 1e-6
+
 RAREST = 1e-6
 """Probability of a class that an example set does not hold at all."""
 
@@ -90,6 +92,13 @@ class Regression:
     examples : Examples
     multi_label : bool
         A regression for each class, or one for all.
+
+    Attributes
+    ----------
+    mean, spread : ndarray of float64, shape (width,)
+        The regressions see ``(rows - mean) / spread``.
+    models : dict of int to LogisticRegression
+        As last fitted, by class; one for all stands at 0.
     """
 
     def __init__(self, examples: Examples, multi_label: bool) -> None:
@@ -97,9 +106,10 @@ class Regression:
         self.weights, self.targets, self.multi_label = examples.weights, examples.targets, multi_label
         self.mean = np.average(rows, axis=0, weights=self.weights)
         spread = np.sqrt(np.average((rows - self.mean) ** 2, axis=0, weights=self.weights))
-        self.spread = np.where(spread > 0, spread, 1)
+        varies = spread > FLOAT32_DIGITS * np.abs(self.mean)  # what is left of a constant is rounding
+        self.spread = np.where(varies, spread, 1)
         self.rows = ((rows - self.mean) / self.spread).astype(np.float32)  # half the time of float64
-        self._models: dict[int, Any] = {}
+        self.models: dict[int, Any] = {}
 
     def fit(self, strength: float) -> Head:
         """Fit with scikit-learn's ``C``: the larger, the less regularised; begins where the last fit ended."""
@@ -128,7 +138,7 @@ class Regression:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
-        model = self._models.setdefault(key, LogisticRegression(max_iter=MOST_ITERATIONS, warm_start=True))
+        model = self.models.setdefault(key, LogisticRegression(max_iter=MOST_ITERATIONS, warm_start=True))
         model.set_params(C=strength)
         with warnings.catch_warnings(), one_thread():
             # where classes can be told apart entirely, there is no end; what there is by then is good
