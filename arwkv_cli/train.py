@@ -51,4 +51,5 @@ def train(
         checkpoint_seconds=checkpoint_seconds,
         progress=not quiet,
     )
-    typer.echo(model)
+    if model is not None:
+        typer.echo(model)

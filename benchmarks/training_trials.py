@@ -15,13 +15,14 @@ import numpy as np
 import torch
 
 from arwkv_core.training.batches import BatchMaker
+from arwkv_core.training.class_balance import target_frequency
 from arwkv_core.training.corpus import Corpus
 from arwkv_core.training.mel_store import open_mel_store
 from arwkv_core.training.optimiser import make_optimisers
 from arwkv_core.training.recipe import AugmentationTable, MixingTable, Recipe, SamplingTable
 from arwkv_core.training.run import find_recipe
 from arwkv_core.training.student import Student, set_prior_
-from arwkv_core.training.trainer import WHITENING_BATCHES, target_frequency
+from arwkv_core.training.trainer import WHITENING_BATCHES
 from arwkv_core.training.whitening import whiten_embedding_
 
 WARM_UP = 20

@@ -46,6 +46,13 @@ class Batch:
     embeddings: NDArray[np.float32] | None
     pure: NDArray[np.bool_]
 
+    def part(self, number: int, count: int) -> Batch:
+        """The examples of one of several processes: as many for each."""
+        size = len(self.fbank) // count
+        rows = slice(number * size, (number + 1) * size)
+        vectors = None if self.embeddings is None else self.embeddings[rows]
+        return Batch(self.fbank[rows], self.steps[rows], self.clips[rows], vectors, self.pure[rows])
+
 
 class _Cut(NamedTuple):
     """A part of a clip in an example: from which log-mel frame, and where and how many steps of the example."""
@@ -92,11 +99,16 @@ class BatchMaker:
         augment(rng, batch.fbank, self.recipe.augmentation, self.recipe.data.std)
         return batch
 
-    def stream(self, start: int, stop: int) -> Iterator[Batch]:
-        """Batches of the optimiser steps ``start`` to ``stop``, all accumulated parts of each in turn."""
+    def stream(self, start: int, stop: int, process: int = 0, processes: int = 1) -> Iterator[Batch]:
+        """Batches of the optimiser steps ``start`` to ``stop``, all accumulated parts of each in turn.
+
+        Of several processes, each makes the whole batch and keeps its part: so what is drawn does not depend on
+        their number.
+        """
         for step in range(start, stop):
             for micro in range(self.recipe.optimiser.accumulate):
-                yield self(step, micro)
+                batch = self(step, micro)
+                yield batch if processes == 1 else batch.part(process, processes)
 
     def _second(self, plan: list[list[_Cut]], rows: NDArray[np.intp], steps: int) -> Batch:
         """Examples to mix in; what is mixed has no embedding."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +21,18 @@ COLUMNS = ("path", "split", "known_labels")
 
 @dataclass(frozen=True)
 class Clip:
-    """A row of the manifest; ``known`` are indices into the label list, stated by the clip's source."""
+    """A row of the manifest; ``known`` are indices into the label list, stated by the clip's source.
+
+    A clip is the part of its file from ``start`` to ``end`` (seconds); infinity is the file's own end.
+    """
 
     path: Path
     split: str
     known: tuple[int, ...]
     source: str
     source_file: str
+    start: float = 0.0
+    end: float = math.inf
 
 
 @dataclass(frozen=True)

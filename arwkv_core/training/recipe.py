@@ -30,7 +30,11 @@ class NetworkTable:
     whiten: bool = True
     """Start the patch embedding from the principal components of the training data."""
     start: str = ""
-    """Name or folder of a model of this shape and these classes to go on from, instead of from noise."""
+    """Name or folder of a model of this shape to go on from, instead of from noise."""
+    head: Literal["same", "extended", "new"] = "same"
+    """With ``start``: the corpus has its classes; or those first and then others; or others."""
+    head_bias: bool = False
+    """Whether the head adds a number for each class."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ class LossTable:
     clip: float = 1.0
     embedding: float = 0.0
     label_smoothing: float = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    """``balanced``: a rare class's positive targets count for more, a frequent one's for less."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +139,12 @@ class ValidationTable:
     """``[validation]``: how often, and on which number the best weights are chosen."""
 
     every_steps: int = 500
-    metric: Literal["known_map", "teacher_map", "esc10_accuracy"] = "known_map"
+    metric: Literal["known_map", "teacher_map", "esc10_accuracy", "known_likelihood"] = "known_map"
+    """``known_likelihood`` is minus the loss of the clips' scores, and exists for any number of clips."""
     clips: int = 0
     """At most so many clips of the split, evenly spread; 0 takes all."""
+    patience: int = 0
+    """Stop after so many validations in a row that were not the best; 0 never stops."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +195,8 @@ class Recipe:
             (optimiser.accumulate >= 1, "optimiser.accumulate: at least 1"),
             (len(optimiser.betas) == 2, "optimiser.betas: two numbers"),
             (self.validation.every_steps >= 1, "validation.every_steps: at least 1"),
+            (self.validation.patience >= 0, "validation.patience: at least 0"),
+            (self.network.head == "same" or bool(self.network.start), "network.head: needs network.start"),
             (self.loss.embedding == 0 or bool(self.data.embeddings), "loss.embedding: needs data.embeddings"),
         ]
         for holds, message in checks:

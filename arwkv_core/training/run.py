@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from arwkv_core.errors import ConfigError
 
 from .corpus import Corpus
-from .mel_store import open_mel_store
+from .mel_store import MelStore, open_mel_store
+from .processes import Processes
 from .recipe import Recipe
 from .trainer import CHECKPOINT_SECONDS, Trainer
 
@@ -43,8 +45,8 @@ def train(
     overwrite: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     progress: bool = True,
-) -> Path:
-    """Train a model; what ``arwkv train`` runs.
+) -> Path | None:
+    """Train a model; what ``arwkv train`` runs, alone or in one of several processes that torchrun has started.
 
     Parameters
     ----------
@@ -66,8 +68,8 @@ def train(
 
     Returns
     -------
-    Path
-        The model's folder.
+    Path or None
+        The model's folder; None in processes but the first.
 
     Raises
     ------
@@ -84,16 +86,27 @@ def train(
         folder / files.teacher if files.teacher else None,
         folder / files.embeddings if files.embeddings and plan.loss.embedding else None,
     )
-    mels = open_mel_store(
-        [clip.path for clip in corpus.clips], cache or Path(output) / "cache", progress=progress
-    )
-    trainer = Trainer(
-        plan,
-        corpus,
-        mels,
-        output,
-        device=device,
-        overwrite=overwrite,
-        checkpoint_seconds=checkpoint_seconds,
-    )
-    return trainer.run(progress=progress)
+    with contextlib.closing(Processes(device)) as processes:
+        mels = shared_mel_store(corpus, cache or Path(output) / "cache", processes, progress=progress)
+        trainer = Trainer(
+            plan,
+            corpus,
+            mels,
+            output,
+            overwrite=overwrite,
+            checkpoint_seconds=checkpoint_seconds,
+            processes=processes,
+        )
+        return trainer.run(progress=progress)
+
+
+def shared_mel_store(
+    corpus: Corpus, cache: str | Path, processes: Processes, *, progress: bool = True
+) -> MelStore:
+    """Open the log-mels of a corpus; the first process makes them, the others wait for that."""
+    paths = [clip.path for clip in corpus.clips]
+    parts = [(clip.start, clip.end) for clip in corpus.clips]
+    if processes.first:
+        open_mel_store(paths, cache, parts=parts, progress=progress)
+    processes.wait()
+    return open_mel_store(paths, cache, parts=parts, progress=False)

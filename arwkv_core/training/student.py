@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arwkv_core.model import ARWKV, Architecture
+from arwkv_core.model import ARWKV
 
 from .batches import Batch
 from .fused import training_tokens
 from .recipe import Recipe
+from .start import shape_of
 
 PRIOR_NORM = 8.0
 """Length of the last norm's bias at the start: the longer, the less the level sways with the input."""
@@ -26,15 +28,29 @@ class Student(nn.Module):
     classes : int
     embedding_width : int
         0 for no second head.
+    class_weights : ndarray, shape (classes,), optional
+        What a positive target of each class counts; one by default.
     """
 
-    def __init__(self, recipe: Recipe, classes: int, embedding_width: int = 0) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        classes: int,
+        embedding_width: int = 0,
+        class_weights: NDArray[np.float64] | None = None,
+    ) -> None:
         super().__init__()
         shape = recipe.network
-        arch = Architecture(shape.depth, shape.width, classes, shape.position, shape.frames)
         self.recipe = recipe
-        self.network = ARWKV(arch, drop_path=shape.drop_path)
+        self.network = ARWKV(shape_of(recipe, classes), drop_path=shape.drop_path)
         self.imitate = nn.Linear(shape.width, embedding_width) if embedding_width else None
+        self.class_weights: Tensor | None
+        weights = None if class_weights is None else torch.from_numpy(class_weights).float()
+        self.register_buffer("class_weights", weights, persistent=False)  # the corpus tells them again
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The same as `losses`: several processes average the gradients of what a module's call gives."""
+        return self.losses(batch)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Loss terms by name, weighted as the recipe says; their sum is to be minimised.
@@ -68,9 +84,14 @@ class Student(nn.Module):
         if self.recipe.loss.kind == "softmax":
             targets = targets / targets.sum(-1, keepdim=True).clamp(min=1e-6)
             targets = targets * (1 - smoothing) + smoothing / targets.shape[-1]
+            if self.class_weights is not None:
+                targets = targets * self.class_weights
             return -(targets * logits.log_softmax(-1)).sum(-1).mean()
         targets = targets * (1 - smoothing) + smoothing / 2
-        return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(-1).mean()
+        loss = F.binary_cross_entropy_with_logits(
+            logits, targets, reduction="none", pos_weight=self.class_weights
+        )
+        return loss.sum(-1).mean()
 
 
 @torch.no_grad()
