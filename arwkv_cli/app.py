@@ -20,6 +20,7 @@ from arwkv_cli.embed import embed
 from arwkv_cli.evaluate import evaluate
 from arwkv_cli.exit_codes import ExitCode
 from arwkv_cli.extract import extract
+from arwkv_cli.finetune import finetune
 from arwkv_cli.probe import probe
 from arwkv_cli.tag import tag
 from arwkv_cli.timeline import timeline
@@ -70,6 +71,7 @@ app.command()(timeline)
 app.command()(embed)
 app.add_typer(models.app)
 app.command()(probe)
+app.command()(finetune)
 app.command()(train)
 app.command()(evaluate)
 app.command()(calibrate)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from arwkv_core.probing.report import ProbeReport, Result
+from arwkv_core.labelled.result import Result
+from arwkv_core.probing.report import ProbeReport
 
 MEASURES = ("accuracy", "map", "auc")
 TITLES = {"accuracy": "accuracy", "map": "mAP", "auc": "AUC"}
@@ -29,14 +31,37 @@ def print_report(report: ProbeReport) -> None:
         table.add_row("test", str(report.test.clips), *(_text(getattr(report.test, key)) for key in measures))
     console.print(table)
 
-    shown = report.test or report.cross_validation
-    classes = Table(title="classes, test" if report.test else "classes, all folds", title_justify="left")
+    _print_classes(console, "test" if report.test else "all folds", report.test or report.cross_validation)
+    _print_place(console, report.name, report.folder)
+
+
+def print_results(name: str, folder: str, results: Mapping[str, Result | None]) -> None:
+    """Print a row a split, and a row a class of the last."""
+    console = Console()
+    there = {split: result for split, result in results.items() if result is not None}
+    last = list(there)[-1]
+    measures = [key for key in MEASURES if not _missing(there[last], key)]
+    table = Table(title="held out", title_justify="left")
+    for column in ("split", "clips", *(TITLES[key] for key in measures)):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    for split, result in there.items():
+        table.add_row(split, str(result.clips), *(_text(getattr(result, key)) for key in measures))
+    console.print(table)
+    _print_classes(console, last, there[last])
+    _print_place(console, name, folder)
+
+
+def _print_classes(console: Console, where: str, result: Result) -> None:
+    classes = Table(title=f"classes, {where}", title_justify="left")
     for column in ("class", "clips", "average precision", "AUC", "recall"):
         classes.add_column(column, justify="left" if column == "class" else "right")
-    for each in shown.classes:
+    for each in result.classes:
         classes.add_row(Text(each.name), str(each.clips), _text(each.ap), _text(each.auc), _text(each.recall))
     console.print(classes)
-    console.print(f"{report.name}: {report.folder}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_place(console: Console, name: str, folder: str) -> None:
+    console.print(f"{name}: {folder}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _missing(result: Result, key: str) -> bool:

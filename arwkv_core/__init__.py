@@ -39,6 +39,7 @@ _HOME = {  # public name -> module that defines it
     "doctor": "diagnosis.doctor",
     "embed": "embeddings",
     "extract_events": "extract",
+    "finetune": "training.finetune",
     "find_start_time": "start_time",
     "load": "tagger",
     "load_model": "checkpoint",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from arwkv_core.audio import open_audio
@@ -38,6 +38,8 @@ class Dataset:
         Whether some sound has no label or several.
     background : bool
         Whether what no segment covers counts as a sound without labels.
+    seconds : mapping of Path to float
+        Durations of the recordings, as far as they had to be known.
     """
 
     source: str
@@ -45,6 +47,7 @@ class Dataset:
     labels: LabelSet
     multi_label: bool
     background: bool = False
+    seconds: Mapping[Path, float] = field(default_factory=dict)
 
     def rows(self, labels: tuple[str, ...]) -> list[int]:
         """Places of labels among the classes."""
@@ -56,7 +59,11 @@ Arrange = Callable[[list[Segment], Problems], list[Segment]]
 
 
 def read_dataset(
-    data: str | os.PathLike[str], *, background: bool = False, arrange: Arrange | None = None
+    data: str | os.PathLike[str],
+    *,
+    background: bool = False,
+    arrange: Arrange | None = None,
+    measure: bool = False,
 ) -> Dataset:
     """Read labelled sounds, and refuse what can't be learnt from.
 
@@ -69,6 +76,8 @@ def read_dataset(
         What no segment covers counts as a sound in which none of the classes is heard.
     arrange : callable, optional
         Puts the segments into folds or splits; what is wrong with that is told with all the rest.
+    measure : bool
+        Find out how long every recording is, by decoding it if need be.
 
     Returns
     -------
@@ -91,7 +100,7 @@ def read_dataset(
         segments = read_table(path, problems)
     else:
         raise DatasetError(f"{path}: expected a folder of sounds or a CSV, there is none")
-    seconds = _check_recordings(segments, problems)
+    seconds = _check_recordings(segments, problems, measure=measure)
     multi_label = background or any(
         len(stretch.labels) != 1
         for file, each in by_file(segments).items()
@@ -112,6 +121,7 @@ def read_dataset(
         LabelSet(list(mids.values()), names, source=str(path)),
         multi_label,
         background,
+        seconds,
     )
 
 
@@ -125,13 +135,13 @@ def _latest(segments: list[Segment]) -> float:
     return max(times) + 1
 
 
-def _check_recordings(segments: list[Segment], problems: Problems) -> dict[Path, float]:
+def _check_recordings(segments: list[Segment], problems: Problems, *, measure: bool) -> dict[Path, float]:
     """Open every recording; return the durations that are known."""
     found = {}
     for file, each in by_file(segments).items():
         finite = any(math.isfinite(segment.end) or segment.start > 0 for segment in each)
         try:
-            seconds = _duration(file, exact=finite)
+            seconds = _duration(file, exact=finite or measure)
         except ArwkvError as error:
             problems.note(f"{each[0].place}: {error}" if each[0].place != str(file) else str(error))
             continue

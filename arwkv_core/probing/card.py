@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from arwkv_core.labelled.card_table import result_lines
 from arwkv_core.model_config import ModelConfig
 
-from .report import ProbeReport, Result
+from .report import ProbeReport
 
 MEANING = {
     "softmax": "Scores share a sum of one among the classes: whatever sounds is taken for one of them.",
@@ -25,25 +26,10 @@ def card_text(report: ProbeReport, config: ModelConfig) -> str:
         "",
     ]
     if report.test is not None:
-        lines += [*_table("the split test, which was not learnt from", report.test), ""]
+        lines += [*result_lines("the split test, which was not learnt from", report.test), ""]
     count = len(report.folds)
-    lines += _table(
+    lines += result_lines(
         f"cross-validation in {count} folds, each measured by a regression that was fitted to the others",
         report.cross_validation,
     )
     return "\n".join(lines) + "\n"
-
-
-def _table(title: str, result: Result) -> list[str]:
-    lines = [f"On {title}:", "", "| measure | value |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in result.summary().items()]
-    lines += ["", "| class | clips | average precision | AUC | recall |", "|---|---|---|---|---|"]
-    for each in result.classes:
-        name = each.name.replace("|", "\\|")
-        numbers = " | ".join(_number(value) for value in (each.ap, each.auc, each.recall))
-        lines.append(f"| {name} | {each.clips} | {numbers} |")
-    return lines
-
-
-def _number(value: float) -> str:
-    return "–" if value != value else f"{value:.3f}"

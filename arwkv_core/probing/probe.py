@@ -17,6 +17,7 @@ from arwkv_core.errors import ConfigError
 from arwkv_core.labelled.dataset import Dataset, check_within, read_dataset
 from arwkv_core.labelled.fold_choice import with_folds
 from arwkv_core.labelled.problems import Problems
+from arwkv_core.labelled.result import Result
 from arwkv_core.labelled.segment import Segment, by_file
 from arwkv_core.results import Failure
 
@@ -24,7 +25,7 @@ from .card import card_text
 from .cross_validation import CrossValidation, Material, cross_validate
 from .heard import HeardRecording, HearTask
 from .regression import Head, Regression, require_sklearn
-from .report import ProbeReport, Result
+from .report import ProbeReport
 
 if TYPE_CHECKING:
     from arwkv_core.model_config import ScoreFunction

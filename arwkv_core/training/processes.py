@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from arwkv_core.device import choose_device
-from arwkv_core.errors import UsageError
+from arwkv_core.errors import ArwkvError, UsageError
+
+Value = TypeVar("Value")
 
 LONGEST_WAIT = timedelta(days=1)
 """What the others wait at most while the first makes log-mels or validates; torchrun ends all if one dies."""
@@ -96,11 +98,23 @@ class Processes:
         torch.distributed.broadcast_object_list(held, src=0)
         return held[0]
 
-    def wait(self) -> None:
-        """Wait until all are here."""
-        if self.count > 1:
+    def in_turn(self, make: Callable[[], Value]) -> Value:
+        """Let the first process make something, the others after it: they find files that it has written.
+
+        Raises
+        ------
+        ArwkvError
+            In the others, if the first has failed: it says why.
+        """
+        if self.first:
+            value = make()
             self.shared(None)
-            self.mean([0.0])
+            return value
+        try:
+            self.shared(None)
+        except RuntimeError as error:
+            raise ArwkvError(f"process {self.rank}: the first process has ended") from error
+        return make()
 
     def close(self) -> None:
         """Part from the others."""

@@ -106,7 +106,5 @@ def shared_mel_store(
     """Open the log-mels of a corpus; the first process makes them, the others wait for that."""
     paths = [clip.path for clip in corpus.clips]
     parts = [(clip.start, clip.end) for clip in corpus.clips]
-    if processes.first:
-        open_mel_store(paths, cache, parts=parts, progress=progress)
-    processes.wait()
-    return open_mel_store(paths, cache, parts=parts, progress=False)
+    shown = progress and processes.first
+    return processes.in_turn(lambda: open_mel_store(paths, cache, parts=parts, progress=shown))
