@@ -75,7 +75,9 @@ def test_a_folder_of_clips_becomes_a_model_that_tags(
     report = run(call)
     assert report["schema_version"] == 1
     assert report["valid"]["clips"] == 4  # about a fifth of 18
-    assert report["valid"]["accuracy"] >= 0.8, report
+    assert report["valid"]["accuracy"] >= 0.75, report
+    losses = [entry["loss"] for entry in log(tmp_path) if "loss" in entry]
+    assert losses[-1] < 0.9 * losses[0], losses
     assert report["test"] is None
     new = write_sound(tmp_path / "new.wav", "hiss", 1.3, 99)
     tagger = arwkv_core.load(tmp_path / "model", "cpu")
