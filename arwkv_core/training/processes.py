@@ -74,7 +74,6 @@ class Processes:
             module,
             device_ids=[self.device] if self.device.type == "cuda" else None,
             find_unused_parameters=True,  # the first block's value mix, and a head for which a batch has no target
-            broadcast_buffers=False,
         )
 
     def unsynchronised(self, module: nn.Module) -> AbstractContextManager[Any]:
