@@ -97,7 +97,7 @@ and conversions are left out, and so is the time that shared memory needs.
 A launch takes {LAUNCH_SECONDS * 1e6:.0f} µs; launches do not overlap.
 
 Besides, it takes as long as the slowest of three: memory, multiply-adds, and the chain of operations that wait for one
-another from token to token. All times are therefore lower bounds, of both paths.
+another from token to token. All else is left out: real times are longer, those of both paths.
 """
 """A paragraph each."""
 

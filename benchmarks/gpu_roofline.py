@@ -31,6 +31,9 @@ LEAST_BLOCKS = {4: 4, 8: 2}
 """Warps of a block -> blocks of a multiprocessor that the source asks the compiler to leave registers for."""
 
 
+Row = dict[str, object]
+
+
 @dataclass(frozen=True)
 class Estimate:
     """Of all launches of a call, on one card.
@@ -117,9 +120,9 @@ def registers_of(card: Card, ask_compiler: bool) -> tuple[dict[str, int], str]:
 
 def rows(
     dtype: torch.dtype, batches: list[int], gradients: bool, ask_compiler: bool
-) -> tuple[list[dict[str, object]], list[str]]:
+) -> tuple[list[Row], list[str]]:
     """The table, and what it rests on."""
-    found: list[dict[str, object]] = []
+    found: list[Row] = []
     sources = {}
     for card in CARDS:
         registers, sources[card.name] = registers_of(card, ask_compiler)
@@ -151,7 +154,7 @@ HEADER = (
 )
 
 
-def cells(row: Mapping[str, object]) -> list[str]:
+def cells(row: Row) -> list[str]:
     """A row as it is printed."""
     return [
         str(row["card"]),
@@ -167,14 +170,27 @@ def cells(row: Mapping[str, object]) -> list[str]:
     ]
 
 
-def table(found: list[dict[str, object]], markdown: bool) -> list[str]:
-    """Lines, header first."""
+def table(found: list[Row]) -> list[str]:
+    """Lines for a terminal, header first."""
     lines = [list(HEADER), *(cells(row) for row in found)]
-    if markdown:
-        lines.insert(1, ["---"] * len(HEADER))
-        return ["| " + " | ".join(line) + " |" for line in lines]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+
+
+def markdown(found: list[Row]) -> list[str]:
+    """Lines for a page, a row for each shape and path: milliseconds on each card, what is slowest, occupancy."""
+    cards = list(dict.fromkeys(str(row["card"]) for row in found))
+    shapes: dict[tuple[str, ...], dict[str, Row]] = {}
+    for row in found:
+        _, model, shape, path, *_ = cells(row)
+        shapes.setdefault((model, shape, path), {})[str(row["card"])] = row
+    lines = [["model", "batch × tokens", "path", "B/token·head", *(f"{card}, ms" for card in cards)]]
+    lines.append(["---"] * len(lines[0]))
+    for shape, by_card in shapes.items():
+        parts = [cells(by_card[card]) for card in cards]
+        figures = [f"{part[9]} ({part[8]}, {part[7]})" for part in parts]
+        lines.append([*shape, parts[0][4], *figures])
+    return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 def main() -> None:
@@ -199,7 +215,8 @@ def main() -> None:
     if options.format == "json":
         print(json.dumps({"schema_version": 1, "rows": found, "assumptions": notes}, indent=1))
         return
-    print("\n".join(table(found, options.format == "markdown")), end="\n\n")
+    lines = markdown(found) if options.format == "markdown" else table(found)
+    print("\n".join(lines), end="\n\n")
     print("\n".join(f"- {note}" for note in notes))
 
 
