@@ -45,6 +45,15 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[GuardedMemory]:
     guarded.check()
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """The reference works on small tensors: on a busy machine, threads would wait for each other most of the time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def set_multiprocessors(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(cuda_launch, "multiprocessors", lambda device: count)
 

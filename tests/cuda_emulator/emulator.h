@@ -44,13 +44,13 @@ enum class Wait { NOTHING, WARP, BLOCK, END };
 struct Copy { void *to; const void *from; };
 
 struct Fibre {
-    uint3 index;
     ucontext_t context;
     jmp_buf place;
-    bool started;
+    uint3 index;
     Wait wait;
-    int line;       // of the kernel's source, where it waits
+    int line;  // of the kernel's source, where it waits
     unsigned meetings;
+    bool started;
     std::vector<Copy> copies;
 };
 
@@ -105,14 +105,14 @@ void fibre_main() {
 // Each lane of a warp, in some order, up to where it waits next.
 bool Emulator::run_warp(int warp) {
     unsigned offset = draw(), stride = draw() | 1;
-    int first = warp * WARP_LANES;
-    for (unsigned i = 0; i < WARP_LANES; ++i) resume(first + (i * stride + offset) % WARP_LANES);
-    for (int i = first + 1; i < first + WARP_LANES; ++i)
-        if (fibres[i].wait != fibres[first].wait || fibres[i].line != fibres[first].line) {
-            problem = "lanes of a warp wait at different places";
-            return false;
-        }
-    return fibres[first].wait == Wait::WARP;
+    const Fibre &one = fibres[warp * WARP_LANES + offset % WARP_LANES];  // the first to run
+    for (unsigned i = 0; i < WARP_LANES; ++i) {
+        resume(warp * WARP_LANES + (i * stride + offset) % WARP_LANES);
+        if (fibre().wait == one.wait && fibre().line == one.line) continue;
+        problem = "has lanes of a warp that wait at different places";
+        return false;
+    }
+    return one.wait == Wait::WARP;
 }
 
 void Emulator::run_block(size_t shared_bytes) {
@@ -142,7 +142,7 @@ void Emulator::run_block(size_t shared_bytes) {
         const Fibre &one = fibres[0];
         for (int warp : waiting)
             if (fibres[warp * WARP_LANES].wait != one.wait || fibres[warp * WARP_LANES].line != one.line)
-                problem = "warps of a block wait at different barriers, or some have ended";
+                problem = "has warps that wait at different barriers, or have ended, while others wait";
         if (one.wait == Wait::BLOCK) ready.swap(waiting);
     }
     for (size_t i = shared_bytes; i < sizeof(shared_memory) && !problem; ++i)
