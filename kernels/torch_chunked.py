@@ -13,7 +13,7 @@ from torch import Tensor
 from .reference import MAX_LOG_LOG_DECAY, Gradients
 from .torch_chunk_gradients import gradients
 from .torch_chunks import Run, prepare, scan
-from .torch_stretch import Stretch, stretches
+from .torch_stretch import Scratch, Stretch, stretches
 
 BOTH = (False, True)
 """The two directions: as time runs, and reversed."""
@@ -28,40 +28,48 @@ def run(
     a: Tensor,
     b: Tensor,
     state: Tensor,
+    scratch: Scratch,
     keep_halves: bool = False,
 ) -> Run:
-    """Take a stretch from a state ``(M, N, N)``, key channels × value channels; d holds the decays themselves."""
-    chunks = prepare(
-        stretch.chunked(a, r),
-        stretch.chunked(b, k),
-        one(stretch.chunked(d, fill=1.0)),  # tokens that aren't there leave the state alone
-        keep_halves,
+    """Take a stretch from a state ``(M, N, N)``, key channels × value channels; d holds the decays themselves.
+
+    The result lies in the scratch memory.
+    """
+    n, sequences, tokens, channels = shape = stretch.shape(d)
+    readers, writers, contents = (
+        scratch(name, n, sequences, tokens, 2, channels) for name in ("readers", "writers", "contents")
     )
-    given = one(stretch.chunked(v))  # (n, M, C, N)
-    n, sequences, tokens, channels = given.shape
-    readers, writers = (x.view(n, sequences, tokens, 2, channels) for x in (chunks.readers, chunks.writers))
-    products = chunks.products.view(n, sequences, tokens, 2, tokens, 2)
-    found = chunks.solve @ (products[:, :, :, 0, :, 1].contiguous() @ given)
-    states = state.new_empty(n + 1, *state.shape)
+    for pairs, tensors in ((readers, (a, r)), (writers, (b, k))):
+        for i, x in enumerate(tensors):
+            stretch.gather(x, pairs[:, :, :, i])
+    decay = stretch.gather(
+        d, scratch("d", *shape), fill=1.0
+    )  # tokens that aren't there leave the state alone
+    products = scratch("products", n * sequences, tokens, 2, tokens, 2)
+    chunks = prepare(readers, writers, decay, products.zero_(), keep_halves)
+    given = stretch.gather(v, contents[:, :, :, 1]).flatten(0, 1)
+    solve = chunks.solve.view(-1, tokens, tokens)
+    found = torch.bmm(products[:, :, 0, :, 1].contiguous(), given)
+    found = torch.bmm(solve, found, out=scratch("found", *found.shape)).view(shape)
+    seeing = torch.bmm(solve, readers[:, :, :, 0].flatten(0, 1), out=scratch("seeing", *given.shape)).view(
+        shape
+    )
+    states = scratch("states", n + 1, *state.shape)
     states[0] = state
     torch.bmm(
         writers[:, :, :, 1].flatten(0, 1).transpose(1, 2),
-        given.flatten(0, 1),
+        given,
         out=states[1:].view(-1, channels, channels),
     )
-    scan(chunks.solve @ readers[:, :, :, 0], found, writers[:, :, :, 0], chunks.decay, states)
-    return Run(chunks, torch.stack((found, given), 3), states)
+    scan(seeing, found, writers[:, :, :, 0], chunks.decay, states)
+    contents[:, :, :, 0] = found
+    return Run(chunks, contents, states)
 
 
 def decays(w: Tensor) -> Tensor:
     """As `reference.decay`, in float32 or float64."""
     exact = w if w.dtype == torch.float64 else w.float()
     return exact.clamp(max=MAX_LOG_LOG_DECAY).exp_().neg_().exp_()
-
-
-def one(chunked: Tensor) -> Tensor:
-    """The only tensor in ``(n, M, C, 1, N)``."""
-    return chunked[:, :, :, 0]
 
 
 @contextlib.contextmanager
@@ -80,12 +88,12 @@ def forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, ga
     with exactly(v):
         d = decays(w)
         batch, _, heads, channels = v.shape
-        y = torch.zeros_like(d)
+        y, scratch = torch.zeros_like(d), Scratch(d)
         state = d.new_zeros(2 * batch * heads, channels, channels)
         for stretch in stretches(d, BOTH):
-            passed = run(stretch, r, d, k, v, a, b, state)
+            passed = run(stretch, r, d, k, v, a, b, state, scratch)
             state = passed.states[-1]
-            stretch.add_to(y, passed.y() * stretch.shares(gate))
+            stretch.add_to(y, passed.y().mul_(stretch.shares(gate, scratch)))
         return y.to(v.dtype)
 
 
@@ -101,22 +109,26 @@ def backward(
         inputs = (r, d, k, v, a, b)
         batch, _, heads, channels = v.shape
         state = d.new_zeros(2 * batch * heads, channels, channels)
-        parts = stretches(d, BOTH)
+        parts, scratch = stretches(d, BOTH), Scratch(d)
         states = [state]
         for stretch in parts[:-1]:
-            states.append(run(stretch, *inputs, states[-1]).states[-1].clone())
+            states.append(run(stretch, *inputs, states[-1], scratch).states[-1].clone())
         dr, dd, dk, dv, da, db = (torch.zeros_like(d) for _ in inputs)
         dgate = d.new_zeros(*gate.shape, 1)
         for stretch, before in zip(reversed(parts), reversed(states), strict=True):
-            passed = run(stretch, *inputs, before, keep_halves=True)
-            incoming = one(stretch.chunked(dy))
+            passed = run(stretch, *inputs, before, scratch, keep_halves=True)
+            n, sequences, tokens, channels = shape = stretch.shape(d)
+            incoming = stretch.gather(dy, scratch("dy", *shape))
             dshare = (passed.y() * incoming).sum(-1, keepdim=True)
+            writers = scratch("bare writers", n, sequences, tokens, 2, channels)
+            for i, x in enumerate((b, k)):
+                stretch.gather(x, writers[:, :, :, i])
             found = gradients(
                 passed,
-                one(stretch.chunked(r)),
-                stretch.chunked(b, k),
-                one(stretch.chunked(d, fill=1.0)),
-                incoming * stretch.shares(gate),
+                stretch.gather(r, scratch("r", *shape)),
+                writers,
+                scratch("d", *shape),
+                incoming.mul_(stretch.shares(gate, scratch)),
                 state,
             )
             state = found.state
@@ -148,10 +160,10 @@ def sweep(
     """As `sweep_op.wkv7_sweep`."""
     with exactly(v):
         d = decays(w)
-        y = torch.zeros_like(d)
+        y, scratch = torch.zeros_like(d), Scratch(d)
         carried = state.flatten(0, 1).transpose(1, 2)
         for stretch in stretches(d, (reverse,)):
-            passed = run(stretch, r, d, k, v, a, b, carried)
+            passed = run(stretch, r, d, k, v, a, b, carried, scratch)
             carried = passed.states[-1]
             stretch.add_to(y, passed.y())
         return y.to(v.dtype), carried.transpose(1, 2).contiguous().view(state.shape)

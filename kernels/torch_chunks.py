@@ -93,7 +93,9 @@ class Run(NamedTuple):
         return y.view(n, sequences, tokens, channels)
 
 
-def prepare(readers: Tensor, writers: Tensor, d: Tensor, keep_halves: bool = False) -> Chunks:
+def prepare(
+    readers: Tensor, writers: Tensor, d: Tensor, products: Tensor, keep_halves: bool = False
+) -> Chunks:
     """All about chunks that does not depend on the state.
 
     Parameters
@@ -102,11 +104,12 @@ def prepare(readers: Tensor, writers: Tensor, d: Tensor, keep_halves: bool = Fal
         Contiguous; overwritten.
     d : Tensor, ``(n, M, C, N)``
         Decays.
+    products : Tensor, ``(n * M, C, 2, C, 2)``
+        Zeros, in whose place the products are put.
     keep_halves : bool
         For gradients.
     """
     n, sequences, tokens, _, channels = readers.shape
-    products = readers.new_zeros(n * sequences, tokens, 2, tokens, 2)
     own = (writers * readers[..., 1:, :]).sum(-1)  # (n, M, C, 2): a token's r meets its own b and k
     products[:, :, 1].diagonal(dim1=1, dim2=2).copy_(own.view(-1, tokens, 2).transpose(1, 2))
     readers[..., 1, :] *= d
@@ -164,7 +167,7 @@ def inverse(strict: Tensor) -> Tensor:
     half = 1
     while half < size:
         across = (block[:, None] == block + 1) & (block % 2 == 0)  # from a second half to its first
-        below = strict * across
+        below = strict * across.to(strict.dtype)
         found = found + below if half == 1 else torch.baddbmm(found, found @ below, found)
         block = block // 2
         half *= 2

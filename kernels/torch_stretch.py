@@ -1,5 +1,6 @@
 """Stretches of a sequence, in either direction, cut into chunks: the layout in which `torch_chunks` computes."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -7,11 +8,33 @@ from torch import Tensor
 
 from .torch_chunks import CHUNK, split
 
-ELEMENTS_CPU = 2**18
-"""Of each input and both directions in a stretch on a CPU: 1 MB in float32, so that a stretch stays in the caches."""
+ELEMENTS_CPU = 2**17
+"""Of each input and both directions in a stretch on a CPU: half a megabyte in float32, so that a stretch stays in the caches."""
 
 ELEMENTS = 2**23
 """The same on other devices, which want more work at once."""
+
+
+class Scratch:
+    """Memory that stretches use one after the other: to get it from the system again costs more than to use it.
+
+    Parameters
+    ----------
+    like : Tensor
+        Whose dtype and device it has.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        self._like = like
+        self._kept: dict[str, Tensor] = {}
+
+    def __call__(self, name: str, *shape: int) -> Tensor:
+        """Memory of that name, with whatever was left in it."""
+        size = math.prod(shape)
+        kept = self._kept.get(name)
+        if kept is None or kept.numel() < size:
+            kept = self._kept[name] = self._like.new_empty(size)
+        return kept[:size].view(shape)
 
 
 class Stretch(NamedTuple):
@@ -22,44 +45,45 @@ class Stretch(NamedTuple):
     start, stop : int
     directions : tuple of bool
         Whether each is reversed, from the last token to the first.
-    dtype : torch.dtype
-        In which to compute.
     """
 
     start: int
     stop: int
     directions: tuple[bool, ...]
-    dtype: torch.dtype
 
     def place(self, tokens: int, reverse: bool) -> slice:
         """Where the stretch lies in a sequence of so many tokens."""
         return slice(tokens - self.stop, tokens - self.start) if reverse else slice(self.start, self.stop)
 
-    def chunked(self, *tensors: Tensor, fill: float = 0.0) -> Tensor:
-        """Tensors ``(B, T, H, N)`` side by side, cut into chunks: ``(n, M, C, number of tensors, N)``.
+    def shape(self, x: Tensor) -> tuple[int, int, int, int]:
+        """Of ``x`` ``(B, T, H, N)`` cut into chunks: ``(n, M, C, N)``, M over directions, sequences and heads."""
+        batch, _, heads, channels = x.shape
+        chunks = -(-(self.stop - self.start) // CHUNK)
+        return chunks, len(self.directions) * batch * heads, CHUNK, channels
 
-        M runs over directions, sequences and heads. What the last chunk lacks is filled.
+    def gather(self, x: Tensor, out: Tensor, fill: float = 0.0) -> Tensor:
+        """Cut ``x`` ``(B, T, H, N)`` into chunks, and return ``out`` ``(n, M, C, N)`` with them.
+
+        What the last chunk lacks is filled.
         """
-        batch, tokens, heads, channels = tensors[0].shape
+        batch, tokens, heads, _ = x.shape
         whole, rest = divmod(self.stop - self.start, CHUNK)
-        shape = (whole + (rest > 0), len(self.directions), batch, heads, CHUNK, len(tensors), channels)
-        out = torch.empty(shape, dtype=self.dtype, device=tensors[0].device)
+        directions = split(out, 1, len(self.directions), batch, heads)
         if rest:
             out[-1].fill_(fill)
-        for j, tensor in enumerate(tensors):
-            for i, reverse in enumerate(self.directions):
-                x = tensor[:, self.place(tokens, reverse)]
-                if reverse:
-                    x = x.flip(1)
-                chunks = split(x[:, : whole * CHUNK], 1, whole, CHUNK)  # (B, whole, C, H, N)
-                out[:whole, i, :, :, :, j] = chunks.permute(1, 0, 3, 2, 4)
-                if rest:
-                    out[-1, i, :, :, :rest, j] = x[:, whole * CHUNK :].transpose(1, 2)
-        return out.view(shape[0], -1, *shape[4:])
+        for i, reverse in enumerate(self.directions):
+            part = x[:, self.place(tokens, reverse)]
+            if reverse:
+                part = part.flip(1)
+            chunks = split(part[:, : whole * CHUNK], 1, whole, CHUNK)  # (B, whole, C, H, N)
+            directions[:whole, i] = chunks.permute(1, 0, 3, 2, 4)
+            if rest:
+                directions[-1, i, :, :, :rest] = part[:, whole * CHUNK :].transpose(1, 2)
+        return out
 
-    def shares(self, gate: Tensor) -> Tensor:
+    def shares(self, gate: Tensor, scratch: Scratch) -> Tensor:
         """Of both directions in y ``(n, M, C, 1)``, from gate ``(B, T, H)``."""
-        share = self.chunked(gate[..., None])[:, :, :, 0]
+        share = self.gather(gate[..., None], scratch("share", *self.shape(gate[..., None])))
         backwards = share.view(share.shape[0], 2, -1)[:, 1]
         torch.sub(1, backwards, out=backwards)
         return share
@@ -80,4 +104,4 @@ def stretches(x: Tensor, directions: tuple[bool, ...]) -> list[Stretch]:
     most = ELEMENTS_CPU if x.device.type == "cpu" else ELEMENTS
     length = max(most // (len(directions) * batch * heads * channels * CHUNK), 1) * CHUNK
     starts = range(0, tokens, length)
-    return [Stretch(start, min(start + length, tokens), directions, x.dtype) for start in starts]
+    return [Stretch(start, min(start + length, tokens), directions) for start in starts]
