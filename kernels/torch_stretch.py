@@ -9,7 +9,7 @@ from torch import Tensor
 from .torch_chunks import CHUNK, split
 
 ELEMENTS_CPU = 2**17
-"""Of each input and both directions in a stretch on a CPU: half a megabyte in float32, so that a stretch stays in the caches."""
+"""Of each input and both directions in a stretch on a CPU: half a megabyte in float32, which stays in the caches."""
 
 ELEMENTS = 2**23
 """The same on other devices, which want more work at once."""
