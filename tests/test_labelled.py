@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -78,10 +79,24 @@ def test_folders_are_classes(tmp_path: Path) -> None:
 
 def test_folders_may_lie_in_splits(tmp_path: Path) -> None:
     class_folders(tmp_path / "train")
-    class_folders(tmp_path / "test", each=2)
+    for index, kind in enumerate(("hum", "hiss", "click") * 2):
+        write_sound(tmp_path / "test" / kind / f"{index}.wav", kind, 0.5, 1000 + index)
     dataset = read_dataset(tmp_path)
     assert {segment.split for segment in dataset.segments} == {"train", "test"}
     assert sum(segment.split == "test" for segment in dataset.segments) == 6
+
+
+def test_a_copy_in_another_split_is_told(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train")
+    class_folders(tmp_path / "test", each=1)
+    copied = tmp_path / "test" / "hum" / "under another name.wav"
+    shutil.copy(tmp_path / "train" / "hum" / "2-1-A-0.wav", copied)
+    with pytest.raises(DatasetError) as caught:
+        read_dataset(tmp_path)
+    lines = str(caught.value).splitlines()[1:]
+    told = f"2-1-A-0.wav: expected a recording of its own, found a copy of {copied}, which is in test and this in train"
+    assert any(line.endswith(told) for line in lines), lines
+    assert len(lines) == 4  # class_folders makes the same sounds again, one of each class
 
 
 @pytest.mark.parametrize("format", ["audacity", "raven"])

@@ -14,6 +14,7 @@ from arwkv_core.labels import LabelSet
 
 from .class_folders import read_class_folders
 from .classes import classes_of
+from .copies import find_copies
 from .label_files import find_label_files, read_label_files
 from .problems import Problems
 from .segment import Segment, by_file, stretches
@@ -188,6 +189,22 @@ def _check_splits(segments: list[Segment], problems: Problems) -> None:
                     segment.place,
                     f"{name} in one {what}",
                     f"it in {two or 'none'} and, at {other.place}, in {one or 'none'}",
+                )
+    _check_copies(segments, problems)
+
+
+def _check_copies(segments: list[Segment], problems: Problems) -> None:
+    first = {segment.file: segment for segment in reversed(segments)}
+    if len({segment.split for segment in segments}) < 2:
+        return
+    for files in find_copies(by_file(segments)):
+        for file in files[1:]:
+            one, two = first[files[0]], first[file]
+            if one.split != two.split and one.group != two.group:
+                problems.add(
+                    two.place,
+                    "a recording of its own",
+                    f"a copy of {one.file}, which is in {one.split} and this in {two.split}",
                 )
 
 
