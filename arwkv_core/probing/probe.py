@@ -106,7 +106,7 @@ def probe(
         arrange=lambda segments, problems: with_folds(segments, folds, seed, problems),
     )
     multi_label = _multi_label(dataset, score_function)
-    task = HearTask({}, background, str(model), device, precision)
+    task = HearTask({}, background, model, device, precision)
     pairs = _hear(dataset, task, jobs=jobs, progress=progress)
     material, sources = _material(dataset, pairs, multi_label)
     learnt = [row for row, source in enumerate(sources) if source.split != "test"]

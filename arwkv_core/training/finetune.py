@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from arwkv_core.checkpoint import load_model
 from arwkv_core.constants import DEFAULT_MODEL, FRAMES_PER_STEP, STEP_SECONDS
@@ -150,7 +151,7 @@ def finetune(
         def prepare() -> tuple[ModelScorer, Dataset, Recipe]:
             target = destination(name, output)
             target.check(folder / name, overwrite=overwrite)
-            network, config, labels = load_model(model)
+            network, config, labels = load_model(model, processes.device)
             scorer = ModelScorer(network, config, labels)
             dataset = read_dataset(
                 data,
@@ -186,7 +187,7 @@ def finetune(
         made = trainer.run(progress=progress)
         if made is None:
             return None
-    results = _measure(made, plan, corpus, mels, dataset)
+    results = _measure(made, plan, corpus, mels, dataset, processes.device)
     deliver(made, results, destination(name, output), overwrite=overwrite)
     return FinetuneReport(name, str(destination(name, output).folder), results["valid"], results.get("test"))
 
@@ -270,10 +271,10 @@ def _recipe(
 
 
 def _measure(
-    folder: Path, plan: Recipe, corpus: Corpus, mels: MelStore, dataset: Dataset
+    folder: Path, plan: Recipe, corpus: Corpus, mels: MelStore, dataset: Dataset, device: torch.device
 ) -> dict[str, Result]:
     """Measure a model on the splits that were not learnt from, for the classes of the sounds."""
-    network, _, labels = load_model(folder)
+    network, _, labels = load_model(folder, device)
     columns = [labels.index(mid) for mid in dataset.labels.mids]
     results = {}
     for split in ("valid", "test"):
