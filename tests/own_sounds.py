@@ -21,7 +21,10 @@ def tiny_model(folder: Path, position: str = "frequency") -> Path:
     arch = Architecture(depth=1, width=64, classes=2, position=position, frames=160)  # type: ignore[arg-type]
     config = ModelConfig("tiny", arch, "sigmoid", licence={"weights": "CC0-1.0"})
     labels = LabelSet(["/m/09x0r", "/m/04rlf"], ["Speech", "Music"])
-    save_model_folder(folder, random_model(arch, torch.float32), config, labels, "# Tiny\n", dtype=None)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = random_model(arch, torch.float32)
+    save_model_folder(folder, model, config, labels, "# Tiny\n", dtype=None)
     return folder
 
 
