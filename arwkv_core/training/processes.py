@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -116,6 +117,9 @@ class Processes:
         return make()
 
     def close(self) -> None:
-        """Part from the others."""
+        """Part from the others; nothing wrapped may be used any more."""
         if self.count > 1 and torch.distributed.is_initialized():
+            # What a wrapped module still holds of the group would outlive it, and its threads with that: one that
+            # lets go of a tensor while Python ends takes the process down.
+            gc.collect()
             torch.distributed.destroy_process_group()

@@ -134,12 +134,15 @@ class Trainer:
         KeyboardInterrupt
             After a checkpoint was written.
         """
-        if self.folder is None:
-            self._train(progress=False)
-            return None
-        with contextlib.closing(self.folder):
-            self._train(progress)
-            return self._export(self.folder.path / self.recipe.name)
+        try:
+            if self.folder is None:
+                self._train(progress=False)
+                return None
+            with contextlib.closing(self.folder):
+                self._train(progress)
+                return self._export(self.folder.path / self.recipe.name)
+        finally:
+            self.parallel = self.student  # the processes may part now
 
     @property
     def done(self) -> bool:
