@@ -205,8 +205,7 @@ def calibrate(
         thresholds=tuple(_threshold_record(tagger, entry) for entry in choice.classes),
         calibration=calibration.digest,
     )
-    _write(place, target, tagger, calibration, choice, report)
-    return report
+    return _write(place, target, tagger, calibration, choice, report)
 
 
 def _target(place: Path, output: str | Path | None, overwrite: bool) -> Path:
@@ -264,8 +263,11 @@ def _write(
     calibration: Calibration,
     choice: Choice,
     report: CalibrationReport,
-) -> None:
-    """Write the folder anew, all of it, so that calibration and thresholds change at one moment."""
+) -> CalibrationReport:
+    """Write the folder anew, all of it, so that calibration and thresholds change at one moment.
+
+    Returns the report on what was written: the weights of a bare file are another file in a folder.
+    """
     import arwkv_models  # here, since the zoo imports this package
 
     with staged_folder(target, overwrite=True) as filling:
@@ -276,9 +278,11 @@ def _write(
         else:
             card = arwkv_models.bare_card(place, tagger.config, tagger.labels)
             dtype = lossless_dtype(tagger.model)
-            save_model_folder(
+            saved = save_model_folder(
                 filling, tagger.model, tagger.config, tagger.labels, card, dtype=dtype, overwrite=True
             )
+            calibration = replace(calibration, weights=saved.weights_sha256[:WEIGHTS_DIGITS])
+            report = replace(report, calibration=calibration.digest)
         events = filling / EVENTS_FILE
         text = _events_text(events, tagger, choice)
         events.write_text(text, encoding="utf-8")
@@ -289,6 +293,7 @@ def _write(
         card_file = filling / CARD_FILE
         card = card_file.read_text(encoding="utf-8") if card_file.exists() else f"# {report.model}\n"
         card_file.write_text(with_section(card, report, str(place / CARD_FILE)), encoding="utf-8")
+    return report
 
 
 def _events_text(events: Path, tagger: Tagger, choice: Choice) -> str:

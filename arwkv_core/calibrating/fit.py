@@ -125,8 +125,10 @@ def fit_curves(evidence: Evidence, halves: tuple[int, ...], width: float) -> Cur
 
 
 def log_loss(logits: Doubles, positive: Doubles, total: Doubles) -> float:
-    """Negative log likelihood of counts ``(L, C)`` under logits of the same shape."""
-    return float((total * np.logaddexp(0, logits)).sum() - (positive * logits).sum())
+    """Negative log likelihood of counts ``(L, C)`` under logits of the same shape, which may be infinite."""
+    heard, sounded = total > 0, positive > 0  # else 0 times infinity
+    surprise = (total[heard] * np.logaddexp(0, logits[heard])).sum()
+    return float(surprise - (positive[sounded] * logits[sounded]).sum())
 
 
 def crossed(evidence: Evidence, width: float) -> list[Curves]:
