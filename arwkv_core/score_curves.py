@@ -47,9 +47,13 @@ class ScoreCurves:
         """
         exact = scores.astype(np.float64)
         with np.errstate(divide="ignore", over="ignore"):  # of 0 and 1 come 0 and 1
-            logits = self.slope * (np.log(exact) - np.log1p(-exact)) + self.offset
-            found: Floats = (1 / (1 + np.exp(-logits))).astype(np.float32)
-        return found
+            x = np.divide(exact, 1 - exact)  # odds; 1 - exact is exact, since scores come in float32
+            np.log(x, out=x)
+            x *= -self.slope
+            x -= self.offset
+            np.exp(x, out=x)
+            x += 1
+            return np.divide(1, x, out=x).astype(np.float32)
 
     def levels(self) -> Floats:
         """Probabilities of the codes of `score_codec`, which kept scores consist of: ``(levels, classes)``."""

@@ -17,6 +17,9 @@ Doubles = NDArray[np.float64]
 BINS = 10
 """Of equal width."""
 
+CLOSEST = 2.0**-53
+"""A probability is taken to be so far from 0 and 1 at least where its surprise is counted: that is finite then."""
+
 LEAST_PROBABILITY = 0.1
 """Where the error of all classes together begins. Nearly all scores lie below, of classes that nobody hears: counted
 in, they would make any model look right."""
@@ -93,7 +96,8 @@ def measure(evidence: Evidence, probabilities: Sequence[Doubles]) -> Reliability
         error = np.abs(binned(evidence.total * said, mine) - binned(evidence.positive, mine)).sum()
         by_class.append(error / evidence.total[mine].sum())
     clips = evidence.total.sum((0, 1)).max(initial=0)
-    logits = np.log(said) - np.log1p(-said)
+    nearly = np.clip(said, CLOSEST, 1 - CLOSEST)
+    logits = np.log(nearly) - np.log1p(-nearly)
     loss = sum(
         log_loss(logits[half], evidence.positive[half], evidence.total[half]) for half in range(len(said))
     )
