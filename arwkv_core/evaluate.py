@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .evaluation.confusion import Confusion, confusion_of
-from .evaluation.heard import network_scores
 from .evaluation.plain_numbers import plain
 from .event_defaults import ClassDefaults, EventDefaults
 from .event_settings import EventSettings
@@ -212,7 +211,7 @@ def evaluate(
     placed = np.asarray(source) >= 0
     scores = np.zeros((len(indices), len(source)), np.float32)
     for row, index in enumerate(tqdm(indices, desc="clips", unit="clip", disable=not progress)):
-        mean = network_scores(tagger, corpus.clips[index].path).values.mean(0)
+        mean = tagger.step_scores(corpus.clips[index].path, raw_scores=True).values.mean(0)
         scores[row] = np.where(placed, mean[source], 0)
     thresholds = np.where(placed, tagger_thresholds(tagger)[source], np.inf)
     ours = evaluate_scores(scores, corpus, indices, tagger.name, split, thresholds)

@@ -71,9 +71,8 @@ class Inference:
         with self._lock:
             pool = self._threads(side_by_side, each, threads)
             found = pool.map(lambda window: self._window(network, window), windows)
-        return torch.cat(
-            list(found)
-        )  # windows of another call may lie between these: no thread is idle meanwhile
+        # windows of another call may lie between these: no thread is idle meanwhile
+        return torch.cat(list(found))
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Let torch's own products run in the precision, where the network is not a fused one."""

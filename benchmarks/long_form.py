@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from arwkv_core import Tagger, load, open_audio
-from arwkv_core.evaluation.heard import network_scores
 from arwkv_core.evaluation.segments import segment_average_precision, segment_scores, segment_truth
 from arwkv_core.labels import LabelSet
 from arwkv_core.training.corpus import Corpus
@@ -80,7 +79,7 @@ def model_hearing(tagger: Tagger, context: str | None, labels: LabelSet) -> Hear
     places = np.array([columns.get(mid, -1) for mid in labels.mids])
 
     def hear(path: Path, _: float) -> Scores:
-        steps = network_scores(tagger, path, context=context)
+        steps = tagger.step_scores(path, context=context, raw_scores=True)
         return np.where(places >= 0, segment_scores(steps.values, steps.edges)[:, places], 0)
 
     return hear

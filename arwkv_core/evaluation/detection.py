@@ -18,7 +18,7 @@ from arwkv_core.labels import LabelSet
 
 from .annotations import read_annotations
 from .f_scores import check_installed, event_f1, segment_f1
-from .heard import Heard, network_scores
+from .heard import Heard
 from .plain_numbers import plain
 from .psds import PSDS1, PSDS2, psds
 from .segments import SEGMENT_SECONDS, segment_average_precision, segment_scores, segment_truth
@@ -154,7 +154,7 @@ def evaluate_detection(
     for number, (file, truth) in enumerate(
         tqdm(annotations.recordings, desc="recordings", unit="recording", disable=not progress)
     ):
-        steps = network_scores(tagger, file, hop=hop, context=context)
+        steps = tagger.step_scores(file, hop=hop, context=context, raw_scores=True)
         seconds = steps.coverage.decoded_seconds
         search = plan.search()
         search.add(steps.values)
