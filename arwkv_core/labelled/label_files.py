@@ -83,14 +83,8 @@ def read_label_files(
 
 
 def _read(path: Path, recording: Path, problems: Problems) -> list[Segment]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        problems.note(f"{path}: can't be read: {error.strerror}")
-        return []
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        problems.add(f"{path}, line {line}", "text in UTF-8", f"the byte {error.object[error.start]:#04x}")
+    text = problems.text_of(path)
+    if text is None:
         return []
     lines = text.splitlines()
     if lines and lines[0].split("\t")[0] == "Selection":

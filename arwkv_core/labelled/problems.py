@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from arwkv_core.errors import DatasetError
 
 
@@ -26,6 +28,17 @@ class Problems:
         """Note a problem, once."""
         if problem not in self.found:
             self.found.append(problem)
+
+    def text_of(self, path: Path) -> str | None:
+        """Read a file in UTF-8; None, with what is wrong noted, where that can't be done."""
+        try:
+            return path.read_bytes().decode("utf-8-sig")
+        except OSError as error:
+            self.note(f"{path}: can't be read: {error.strerror}")
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            self.add(f"{path}, line {line}", "text in UTF-8", f"the byte {error.object[error.start]:#04x}")
+        return None
 
     def raise_any(self) -> None:
         """End here if there was a problem.

@@ -31,14 +31,8 @@ def read_table(path: Path, problems: Problems) -> list[Segment]:
     list of Segment
         Rows without problems.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        problems.note(f"{path}: can't be read: {error.strerror}")
-        return []
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        problems.add(f"{path}, line {line}", "text in UTF-8", f"the byte {error.object[error.start]:#04x}")
+    text = problems.text_of(path)
+    if text is None:
         return []
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     found = []
