@@ -1,4 +1,4 @@
-"""How well sounds are found in long recordings: mixtures of labelled test clips over test ambiences.
+"""How well sounds are found in long recordings: mixtures of the labelled clips of a split over its ambiences.
 
     python benchmarks/long_form.py CORPUS [--model NAME ...] [--context own 60 full] [--keep FOLDER] [--json FILE]
 
@@ -52,11 +52,17 @@ class LongForm:
     minutes : float
         Of each.
     seed : int
+    split : str
+        Whose clips they are made of.
     """
 
-    def __init__(self, corpus: Path, folder: Path, minutes: float = MINUTES, seed: int = 0) -> None:
+    def __init__(
+        self, corpus: Path, folder: Path, minutes: float = MINUTES, seed: int = 0, split: str = "test"
+    ) -> None:
         self.corpus = Corpus.read(corpus / "manifest.csv", corpus / "labels.csv")
-        self.mixtures: list[Mixture] = make_mixtures(self.corpus, folder, minutes=minutes, seed=seed)
+        self.mixtures: list[Mixture] = make_mixtures(
+            self.corpus, folder, split=split, minutes=minutes, seed=seed
+        )
         count = len(self.corpus.labels)
         self.truth = [
             segment_truth(((e.start, e.end, e.column) for e in mixture.events), count, mixture.seconds)
@@ -119,13 +125,16 @@ def main() -> None:
     parser.add_argument("--context", nargs="+", default=CONTEXTS, help="own windows, seconds, or full")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="of each recording")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--split", default="test", help="whose clips the recordings are made of")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--keep", type=Path, help="a folder for the recordings and their annotations")
     parser.add_argument("--json", type=Path, help="a file for the numbers, class by class")
     parser.add_argument("--no-teacher", action="store_true", help="leave the teacher out")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        test = LongForm(options.corpus, options.keep or Path(folder), options.minutes, options.seed)
+        test = LongForm(
+            options.corpus, options.keep or Path(folder), options.minutes, options.seed, options.split
+        )
         results: dict[str, NDArray[np.float64]] = {}
         for model in options.model:
             tagger = load(model, precision=options.precision)

@@ -11,8 +11,17 @@ from numpy.typing import NDArray
 
 from arwkv_core.constants import HOP_SECONDS
 
-from .recipe import AugmentationTable
+from .recipe import SHORTEST_REVERBERATION, AugmentationTable
 from .targets import DB_PER_NEPER
+
+TAIL_DB = (0.0, 20.0)
+"""A steady sound's tail lies so far below the sound itself."""
+
+NOISE_TILT_DB = 15.0
+"""The colour of noise: its ends lie up to so much above and below its middle."""
+
+NOISE_LINES = (1.0, 8.0)
+"""Spectral lines in the lowest and the highest mel bin, roughly: few make a coarse grain."""
 
 
 def augment(
@@ -36,6 +45,10 @@ def augment(
         gain = rng.uniform(-table.gain_db, table.gain_db)
         tilt = rng.uniform(-table.tilt_db, table.tilt_db)
         example += ((gain + tilt * slope) * per_db).astype(np.float32)
+        if table.reverberation_probability and rng.random() < table.reverberation_probability:
+            _reverberate(rng, example, table.reverberation_seconds, std)
+        if table.noise_probability and rng.random() < table.noise_probability:
+            _add_noise(rng, example, table.noise_snr_db, std)
         if rng.random() < table.low_pass_probability:
             cut = int(rng.integers(bins // 2, bins))
             example[:, cut:] = np.minimum(example[:, cut:], example.min())
@@ -50,6 +63,37 @@ def augment(
             width = int(rng.integers(0, min(bins, table.band_mask_bins) + 1))
             start = int(rng.integers(0, bins - width + 1))
             example[:, start : start + width] = 0
+
+
+def _reverberate(rng: np.random.Generator, example: NDArray[np.float32], longest: float, std: float) -> None:
+    """Let the energy of each frame die away exponentially in those after it."""
+    seconds = rng.uniform(SHORTEST_REVERBERATION, longest)  # in which it falls by 60 dB
+    kept = np.float32(10 ** (-6 * HOP_SECONDS / seconds))  # of the energy, from frame to frame
+    below = rng.uniform(*TAIL_DB) / DB_PER_NEPER
+    # a steady sound's tail has kept / (1 - kept) times the energy of a frame
+    share = np.float32(np.exp(-below) * (1 - kept) / kept)
+    energy = np.exp(example * np.float32(std))
+    tails = np.empty_like(energy)
+    tail = np.zeros_like(energy[0])
+    for frame, heard in enumerate(energy):
+        tails[frame] = tail
+        tail = kept * (tail + heard)
+    example[:] = np.log(energy + share * tails) / np.float32(std)
+
+
+def _add_noise(rng: np.random.Generator, example: NDArray[np.float32], snr_db: float, std: float) -> None:
+    """Add noise that does not change with time but in its grain; its colour is a line over the mel bins."""
+    frames, bins = example.shape
+    energy = example * np.float32(std)
+    loudness = np.log(np.mean(np.exp(energy - energy.max()), dtype=np.float64)) + energy.max()
+    level = loudness - rng.uniform(0, snr_db) / DB_PER_NEPER
+    slope = rng.uniform(-NOISE_TILT_DB, NOISE_TILT_DB) / DB_PER_NEPER * np.linspace(-1, 1, bins)
+    # the energy of a bin is that of so many random numbers, two for each line of the spectrum that it holds
+    grain = rng.standard_gamma(np.linspace(*NOISE_LINES, bins), (frames, bins)) / np.linspace(
+        *NOISE_LINES, bins
+    )
+    noise = level + slope + np.log(np.maximum(grain, 1e-6))
+    example[:] = np.logaddexp(energy, noise) / std
 
 
 def _erase(rng: np.random.Generator, example: NDArray[np.float32], largest: float) -> None:

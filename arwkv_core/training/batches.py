@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from .corpus import Corpus
 from .mel_store import SILENCE, MelStore
 from .mixing import mix
 from .recipe import Recipe
-from .targets import audible_steps, teacher_weights
+from .targets import audible_steps, teacher_weights, tempered
 
 SHORTEST_CUT_STEPS = 6
 """A joined clip gives about a second at least, unless it is shorter itself."""
@@ -92,8 +93,10 @@ class BatchMaker:
         size = self.recipe.sampling.batch[stage]
         steps = round(self.recipe.sampling.seconds[stage] / STEP_SECONDS)
         batch = self._filled(self._plan(rng, size, steps), steps)
-        more = self._plan(rng, size, steps) if self.recipe.mixing.kind == "power" else []
-        batch = mix(rng, batch, lambda rows: self._second(more, rows, steps), self.recipe.mixing)
+        table = self.recipe.mixing
+        for _ in range(table.rounds if table.kind == "power" else 1):
+            more = self._partners(rng, size, steps) if table.kind == "power" else []
+            batch = mix(rng, batch, functools.partial(self._second, more, steps), table)
         batch.fbank -= self.recipe.data.mean
         batch.fbank /= self.recipe.data.std
         augment(rng, batch.fbank, self.recipe.augmentation, self.recipe.data.std)
@@ -110,9 +113,34 @@ class BatchMaker:
                 batch = self(step, micro)
                 yield batch if processes == 1 else batch.part(process, processes)
 
-    def _second(self, plan: list[list[_Cut]], rows: NDArray[np.intp], steps: int) -> Batch:
+    def _second(self, plan: list[list[_Cut]], steps: int, rows: NDArray[np.intp]) -> Batch:
         """Examples to mix in; what is mixed has no embedding."""
         return self._filled([plan[row] for row in rows], steps, embedded=False)
+
+    def _partners(self, rng: np.random.Generator, size: int, steps: int) -> list[list[_Cut]]:
+        """Draw what may be mixed in: examples like the others, or one clip from end to end."""
+        plan = self._plan(rng, size, steps)
+        if self.recipe.mixing.background:
+            for row in np.flatnonzero(rng.random(size) < self.recipe.mixing.background):
+                plan[row] = self._repeated(rng, steps)
+        return plan
+
+    def _repeated(self, rng: np.random.Generator, steps: int) -> list[_Cut]:
+        """One clip, over and over, that may have begun before the example does."""
+        clip = self._drawn(rng)
+        frames = int(self.mels.offsets[clip + 1] - self.mels.offsets[clip])
+        longest = max(1, frames // FRAMES_PER_STEP)
+        skipped = int(rng.integers(0, longest))
+        cuts, done = [], 0
+        while done < steps:
+            length = min(longest - skipped, steps - done)
+            cuts.append(_Cut(clip, skipped * FRAMES_PER_STEP, done, length))
+            done, skipped = done + length, 0
+        return cuts
+
+    def _drawn(self, rng: np.random.Generator) -> int:
+        """A clip of the training split, at random."""
+        return int(self.indices[np.searchsorted(self._until, rng.random(), side="right")])
 
     def _plan(self, rng: np.random.Generator, size: int, steps: int) -> list[list[_Cut]]:
         """Draw the cuts of each example."""
@@ -122,7 +150,7 @@ class BatchMaker:
             cuts: list[_Cut] = []
             done = 0
             while done < steps:
-                clip = int(self.indices[np.searchsorted(self._until, rng.random(), side="right")])
+                clip = self._drawn(rng)
                 frames = int(self.mels.offsets[clip + 1] - self.mels.offsets[clip])
                 longest = max(1, min(steps - done, frames // FRAMES_PER_STEP))
                 shortest = min(longest, SHORTEST_CUT_STEPS)
@@ -168,7 +196,7 @@ class BatchMaker:
         seconds = len(mels) * HOP_SECONDS
         before, after, share = teacher_weights(int(last - first), seconds, cut.start, steps)
         share = share[:, None]
-        scores = corpus.teacher_frames(clip)
+        scores = tempered(corpus.teacher_frames(clip), self.recipe.data.temperature)
         targets[at : at + steps] = scores[before] * (1 - share) + scores[after] * share
         known = list(corpus.clips[clip].known)
         if known:

@@ -14,6 +14,15 @@ from .recipe import Recipe
 
 ADDED = {
     "network": ("head", "head_bias"),
+    "data": ("temperature",),
+    "sampling": ("mixed",),
+    "mixing": ("rounds", "background"),
+    "augmentation": (
+        "noise_probability",
+        "noise_snr_db",
+        "reverberation_probability",
+        "reverberation_seconds",
+    ),
     "loss": ("class_weights",),
     "validation": ("patience",),
 }

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from arwkv_core.architecture import Position
 from arwkv_core.constants import FBANK_MEAN, FBANK_STD, MODEL_FRAMES, STEP_SECONDS
 from arwkv_core.errors import ConfigError
@@ -16,6 +18,11 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+SHORTEST_REVERBERATION = 0.1
+"""Seconds of the shortest tail."""
+
+_STAGES = 0x57A6E5  # keeps what draws the stage of a step apart from what draws its batch
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class DataTable:
     teacher: str = "teacher_frames.npz"
     labels: str = "labels.csv"
     embeddings: str = ""  # float16 (teacher frames, width) .npy: a second target; none if empty
+    temperature: float = 1.0
+    """The teacher's log-odds are divided by this: below 1, its scores as targets get bolder."""
     mean: float = FBANK_MEAN
     std: float = FBANK_STD
 
@@ -57,6 +66,8 @@ class SamplingTable:
     """Length of an example in each stage of the training."""
     until: list[float] = field(default_factory=lambda: [1.0])
     """Share of all steps at which each stage ends; rises to 1."""
+    mixed: bool = False
+    """Draw the stage of each step at random, with these shares, instead of going from one to the next."""
     batch: list[int] = field(default_factory=lambda: [16])
     """Examples a step in each stage."""
     balance: float = 0.5
@@ -77,6 +88,10 @@ class MixingTable:
     probability: float = 0.5
     level_db: float = 12.0
     """The second example's level is uniform in ± this."""
+    rounds: int = 1
+    """So often in turn, each with ``probability``: an example holds up to so many others."""
+    background: float = 0.0
+    """Share of the partners that are one clip, over and over, as ambience is; the others are examples."""
     mixup_alpha: float = 0.8
     cutmix_share: float = 0.5
     """With ``beta``: share of the mixed batches that take a rectangle (alpha 1) instead."""
@@ -99,6 +114,14 @@ class AugmentationTable:
     erase_probability: float = 0.0
     erase_area: float = 0.2
     """Random erasing: share of the examples, and the largest share of one that is replaced by noise."""
+    noise_probability: float = 0.0
+    """Share of the examples to which steady noise of a random colour is added."""
+    noise_snr_db: float = 30.0
+    """The noise lies up to so much below the example's mean energy."""
+    reverberation_probability: float = 0.0
+    """Share of the examples that get a decaying tail, as a room gives."""
+    reverberation_seconds: float = 1.0
+    """Longest time in which the tail falls by 60 dB."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +194,7 @@ class Recipe:
     """Copied into the model's folder."""
 
     def __post_init__(self) -> None:
-        sampling, optimiser = self.sampling, self.optimiser
+        sampling, augmentation, optimiser = self.sampling, self.augmentation, self.optimiser
         stages = {len(sampling.seconds), len(sampling.until), len(sampling.batch)}
         rising = all(a < b for a, b in zip([0.0, *sampling.until], sampling.until, strict=False))
         window = self.network.frames // 16 * STEP_SECONDS
@@ -187,6 +210,14 @@ class Recipe:
             ),
             (0 <= sampling.balance <= 1, "sampling.balance: between 0 and 1"),
             (0 <= self.mixing.probability <= 1, "mixing.probability: between 0 and 1"),
+            (self.data.temperature > 0, "data.temperature: above 0"),
+            (0 <= self.mixing.background <= 1, "mixing.background: between 0 and 1"),
+            (self.mixing.rounds >= 1, "mixing.rounds: at least 1"),
+            (augmentation.noise_snr_db >= 0, "augmentation.noise_snr_db: at least 0"),
+            (
+                augmentation.reverberation_seconds >= SHORTEST_REVERBERATION,
+                f"augmentation.reverberation_seconds: at least {SHORTEST_REVERBERATION}",
+            ),
             (0 <= self.loss.label_smoothing < 1, "loss.label_smoothing: from 0, below 1"),
             (0 <= self.network.drop_path < 1, "network.drop_path: from 0, below 1"),
             (optimiser.steps >= 1, "optimiser.steps: at least 1"),
@@ -220,6 +251,8 @@ class Recipe:
     def stage(self, step: int) -> int:
         """Index of the sampling stage that optimiser step ``step`` (from 0) belongs to."""
         done = step / self.optimiser.steps
+        if self.sampling.mixed:
+            done = float(np.random.default_rng([self.seed, step, _STAGES]).random())
         return sum(done >= until for until in self.sampling.until[:-1])
 
 

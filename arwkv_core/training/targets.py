@@ -71,3 +71,20 @@ def audible_steps(mels: NDArray[np.float16], start_frame: int, steps: int) -> ND
     cut = np.pad(cut, (0, steps * FRAMES_PER_STEP - len(cut)))
     sounding: NDArray[np.bool_] = np.any(cut.reshape(steps, FRAMES_PER_STEP), axis=1)
     return sounding
+
+
+def tempered(scores: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Divide the log-odds of scores by a temperature; 0 and 1 stay what they are.
+
+    Parameters
+    ----------
+    scores : ndarray
+        0 to 1.
+    temperature : float
+        Above 0; 1 changes nothing.
+    """
+    if temperature == 1:
+        return scores
+    power = np.float32(1 / temperature)
+    yes, no = scores**power, (1 - scores) ** power
+    return (yes / (yes + no)).astype(np.float32)
