@@ -21,6 +21,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .class_rows import class_rows
 from .errors import ConfigError
 from .model_config import CONFIG_FILE, ModelConfig
 
@@ -134,41 +135,16 @@ class Calibration:
             several sets of weights, no class.
         """
         path = Path(path)
-        try:
-            text = path.read_bytes().decode("utf-8-sig")
-        except OSError as error:
-            raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path}: expected CSV in UTF-8, found other bytes") from error
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         curves: dict[str, ClassCurve] = {}
         names: dict[str, str] = {}
         weights: set[str] = set()
-        try:
-            header = next(reader, [])
-            for column in COLUMNS:
-                if header.count(column) != 1:
-                    found = ",".join(header)
-                    raise ConfigError(f"{path}, line 1: expected the column {column!r} once, found {found!r}")
-            for row in reader:
-                if not row:  # an empty line
-                    continue
-                where = f"{path}, line {reader.line_num}"
-                if len(row) != len(header):
-                    raise ConfigError(f"{where}: expected {len(header)} fields, found {len(row)}")
-                fields = dict(zip(header, row, strict=True))
-                mid = fields["mid"]
-                if not mid:
-                    raise ConfigError(f"{where}: mid: expected a class, found nothing")
-                if mid in curves:
-                    raise ConfigError(f"{where}: mid: {mid!r} stands there twice")
-                curves[mid], names[mid] = _curve(fields, where), fields["display_name"]
-                weights.add(fields["weights"])
-                if len(weights) > 1:
-                    found = " and ".join(map(repr, sorted(weights)))
-                    raise ConfigError(f"{where}: weights: expected the same in every row, found {found}")
-        except csv.Error as error:
-            raise ConfigError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
+        for where, fields in class_rows(path, COLUMNS):
+            mid = fields["mid"]
+            curves[mid], names[mid] = _curve(fields, where), fields["display_name"]
+            weights.add(fields["weights"])
+            if len(weights) > 1:
+                found = " and ".join(map(repr, sorted(weights)))
+                raise ConfigError(f"{where}: weights: expected the same in every row, found {found}")
         if not curves:
             raise ConfigError(f"{path}: expected a row for each class, found none")
         return cls(curves, names, weights.pop(), str(path))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .calibration import Calibration
+from .class_rows import class_rows
 from .errors import ConfigError, ScoreFileError
 
 if TYPE_CHECKING:
@@ -220,43 +221,13 @@ def read_class_defaults(path: str | Path) -> dict[str, ClassDefaults]:
         Naming file, line and column: no such file, no UTF-8, a missing or repeated column, a row of too few or
         many fields, an empty or repeated mid, no number, a number out of range, ``off`` above ``on``.
     """
-    path = Path(path)
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: expected CSV in UTF-8, found other bytes") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     found: dict[str, ClassDefaults] = {}
-    try:
-        header = next(reader, [])
-        for column in ("mid", *NUMBERS):
-            if header.count(column) > 1 or (column == "mid" and column not in header):
-                found_header = ",".join(header)
-                raise ConfigError(
-                    f"{path}, line 1: expected the column {column!r} once, found {found_header!r}"
-                )
-        for row in reader:
-            if not row:  # an empty line
-                continue
-            where = f"{path}, line {reader.line_num}"
-            if len(row) != len(header):
-                raise ConfigError(f"{where}: expected {len(header)} fields, found {len(row)}")
-            fields = dict(zip(header, row, strict=True))
-            mid = fields["mid"]
-            if not mid:
-                raise ConfigError(f"{where}: mid: expected a class, found nothing")
-            if mid in found:
-                raise ConfigError(f"{where}: mid: {mid!r} stands there twice")
-            found[mid] = _class_defaults(fields, where)
-            for key in NUMBERS[1:]:
-                if mid == ALL_CLASSES and getattr(found[mid], key) is not None:
-                    raise ConfigError(
-                        f"{where}: {key}: expected none for {ALL_CLASSES}, only on holds for all"
-                    )
-    except csv.Error as error:
-        raise ConfigError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
+    for where, fields in class_rows(Path(path), ("mid",), NUMBERS):
+        mid = fields["mid"]
+        found[mid] = _class_defaults(fields, where)
+        for key in NUMBERS[1:]:
+            if mid == ALL_CLASSES and getattr(found[mid], key) is not None:
+                raise ConfigError(f"{where}: {key}: expected none for {ALL_CLASSES}, only on holds for all")
     return found
 
 

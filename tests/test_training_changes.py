@@ -188,7 +188,9 @@ def test_a_number_out_of_range_is_named(tmp_path: Path, table: str, entry: str) 
 
 def test_runs_of_older_versions_go_on(recipe: Recipe, corpus: Corpus) -> None:
     mark = fingerprint(recipe, corpus, "")
-    assert mark == "0c2399790e3ab09321788b4814a0a2470fbff1f260e7f0f422a8c0eeac338bf4", "as before these entries"
+    assert mark == "0c2399790e3ab09321788b4814a0a2470fbff1f260e7f0f422a8c0eeac338bf4", (
+        "as before these entries"
+    )
     other = dataclasses.replace(recipe, mixing=dataclasses.replace(recipe.mixing, rounds=2))
     assert fingerprint(other, corpus, "") != mark
     unused = dataclasses.replace(recipe, sampling=dataclasses.replace(recipe.sampling, mixed=True))
