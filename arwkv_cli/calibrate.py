@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arwkv_cli.listing import FormatOption, ListingFormat
 from arwkv_cli.run_options import Precision
 
 if TYPE_CHECKING:
@@ -20,13 +21,6 @@ class Split(str, Enum):
     TRAIN = "train"
     VALID = "valid"
     TEST = "test"
-
-
-class Format(str, Enum):
-    """How the report is printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def calibrate(
@@ -63,9 +57,7 @@ def calibrate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a calibration, or an --output, that is there.")
     ] = False,
-    format: Annotated[
-        Format, typer.Option("--format", "-f", help="A table to read, or JSON.")
-    ] = Format.TABLE,
+    format: FormatOption = ListingFormat.TABLE,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Make probabilities of a model's scores, and choose where its events start and end.
@@ -90,7 +82,7 @@ def calibrate(
         overwrite=overwrite,
         progress=not quiet,
     )
-    if format is Format.JSON:
+    if format is ListingFormat.JSON:
         typer.echo(json.dumps({"schema_version": 1, **report.to_dict()}, indent=2, allow_nan=False))
         return
     _print(report)

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from arwkv_cli.exit_codes import ExitCode
+from arwkv_cli.listing import FormatOption, ListingFormat
 
 if TYPE_CHECKING:
     from arwkv_core.diagnosis.doctor import Diagnosis
-
-
-class Format(str, Enum):
-    """How the checks are written."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 MARKS = {True: ("ok", "green"), False: ("FAILED", "bold red"), None: ("", "")}
 
 
 def doctor(
-    format: Annotated[
-        Format, typer.Option("--format", "-f", help="table for people, json for programs.")
-    ] = Format.TABLE,
+    format: FormatOption = ListingFormat.TABLE,
 ) -> None:
     """Check this installation, and tell what arwkv chooses on this machine.
 
@@ -39,7 +30,7 @@ def doctor(
     from arwkv_core.diagnosis.doctor import doctor as diagnose
 
     diagnosis = diagnose()
-    if format is Format.JSON:
+    if format is ListingFormat.JSON:
         typer.echo(json.dumps(diagnosis.to_dict(), indent=2, ensure_ascii=False))
     else:
         _print(diagnosis)

@@ -3,45 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from arwkv_cli.exit_codes import ExitCode
-from arwkv_cli.listing import print_json, print_rows
+from arwkv_cli.listing import FormatOption, ListingFormat, listing_group, print_json, print_rows
 
 if TYPE_CHECKING:
     from arwkv_kernels.cuda_cache import CudaCode
 
 SCHEMA_VERSION = 1
 
-app = typer.Typer(
-    name="kernels",
-    help="List the backends of the model's kernel, compile the CUDA kernels ahead of their use.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+app = listing_group(
+    "kernels", "List the backends of the model's kernel, compile the CUDA kernels ahead of their use."
 )
 
 
-class Format(str, Enum):
-    """How a listing is written."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-FormatOption = Annotated[Format, typer.Option("--format", "-f", help="table for people, json for programs.")]
-
-
 @app.command("list")
-def list_command(format: FormatOption = Format.TABLE) -> None:
+def list_command(format: FormatOption = ListingFormat.TABLE) -> None:
     """List the backends on every device of this machine, which one is taken, and why others can't run."""
     from arwkv_kernels import survey
 
     standings = survey()
-    if format is Format.JSON:
+    if format is ListingFormat.JSON:
         print_json({"schema_version": SCHEMA_VERSION, "backends": [asdict(one) for one in standings]})
         return
     rows = [
@@ -70,7 +55,7 @@ def build_command(
         bool,
         typer.Option("--report", help="Show registers, shared memory, stack and spills of every kernel."),
     ] = False,
-    format: FormatOption = Format.TABLE,
+    format: FormatOption = ListingFormat.TABLE,
 ) -> None:
     """Compile the CUDA kernels and keep them, so that the first run on a GPU does not have to; needs no GPU.
 
@@ -84,7 +69,7 @@ def build_command(
         took = "was compiled already" if code.cached else f"compiled in {code.seconds:.1f} s"
         typer.echo(f"{code.arch}: {took}", err=True)
         built.append(code)
-    if format is Format.JSON:
+    if format is ListingFormat.JSON:
         print_json({"schema_version": SCHEMA_VERSION, "builds": [_as_json(code, report) for code in built]})
     elif report:
         header = ["arch", "kernel", "registers", "shared B", "stack B", "spill stores B", "spill loads B"]

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from enum import Enum
+from typing import Annotated, Any
 
 import typer
 
 MOST_COLUMNS = 10_000
 """Where the output is no terminal nothing is wrapped: programs read lines."""
+
+
+class ListingFormat(str, Enum):
+    """How a listing is written."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+FormatOption = Annotated[
+    ListingFormat, typer.Option("--format", "-f", help="table for people, json for programs.")
+]
+
+
+def listing_group(name: str, help: str) -> typer.Typer:
+    """Make a group of commands that list and change one kind of thing, as ``arwkv NAME list`` does."""
+    return typer.Typer(
+        name=name, help=help, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
 
 
 def print_json(value: Any) -> None:

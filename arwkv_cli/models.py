@@ -8,27 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arwkv_cli.listing import print_json, print_rich
+from arwkv_cli.listing import FormatOption, ListingFormat, listing_group, print_json, print_rich
 
 if TYPE_CHECKING:
     from arwkv_models import ZooModel
 
 SCHEMA_VERSION = 1
 
-app = typer.Typer(
-    name="models",
-    help="List the models, show one, add your own.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-
-class Format(str, Enum):
-    """How a listing is written."""
-
-    TABLE = "table"
-    JSON = "json"
+app = listing_group("models", "List the models, show one, add your own.")
 
 
 class ScoreFunction(str, Enum):
@@ -38,16 +25,13 @@ class ScoreFunction(str, Enum):
     SOFTMAX = "softmax"
 
 
-FormatOption = Annotated[Format, typer.Option("--format", "-f", help="table for people, json for programs.")]
-
-
 @app.command("list")
-def list_command(format: FormatOption = Format.TABLE) -> None:
+def list_command(format: FormatOption = ListingFormat.TABLE) -> None:
     """List the models that come with arwkv and those that you have added."""
     import arwkv_models
 
     models = arwkv_models.list_models()
-    if format is Format.JSON:
+    if format is ListingFormat.JSON:
         print_json([_summary(model) for model in models])
         return
     from rich.table import Table
@@ -72,14 +56,14 @@ def list_command(format: FormatOption = Format.TABLE) -> None:
 @app.command("show")
 def show_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A model that `arwkv models list` shows.")],
-    format: FormatOption = Format.TABLE,
+    format: FormatOption = ListingFormat.TABLE,
 ) -> None:
     """Show what is known about a model; its weights are compared with their hash."""
     import arwkv_models
 
     model = arwkv_models.find(name)
     model.verify()
-    if format is Format.JSON:
+    if format is ListingFormat.JSON:
         print_json(_details(model))
         return
     from rich.table import Table
