@@ -10,12 +10,10 @@ from typing import Any
 
 from .errors import UsageError
 from .finder import AUDIO_EXTENSIONS, has_audio_extension
+from .label_text import read_label_text
+from .raven_columns import RAVEN_LABELS, RAVEN_OFFSET, RAVEN_TIMES, is_selection_table, label_column
 
 Row = Mapping[str, Any]
-
-RAVEN_TIMES = ("Begin Time (s)", "End Time (s)")
-RAVEN_LABELS = ("Annotation", "Label", "Class", "Species", "Common Name")
-"""Columns of a selection table that may hold the class, the first that there is; users name their own."""
 
 DCASE_COLUMNS = ("filename", "onset", "offset", "event_label")
 
@@ -45,11 +43,10 @@ def label_file_rows(path: Path, where: str, file: str | None = None) -> Iterator
     UsageError
         If a line or the header is not what such files hold.
     """
-    with path.open(encoding="utf-8-sig", newline="") as text:
-        lines = [line.rstrip("\r\n") for line in text]
+    lines = re.split("\r\n?|\n", read_label_text(path))
     header = lines[0].split("\t") if lines else []
     beside = file or recording_beside(path)
-    if RAVEN_TIMES[0] in header:
+    if is_selection_table(header):
         yield from _raven_rows(lines, header, where, beside)
     elif "onset" in header:
         yield from _dcase_rows(lines, header, where, beside)
@@ -89,7 +86,7 @@ def _audacity_rows(lines: list[str], where: str, beside: str) -> Iterator[tuple[
 
 
 def _raven_rows(lines: list[str], header: list[str], where: str, beside: str) -> Iterator[tuple[str, Row]]:
-    label = next((name for name in RAVEN_LABELS if name in header), None)
+    label = label_column(header, [line.split("\t") for line in lines[1:]])
     if label is None or RAVEN_TIMES[1] not in header:
         wanted = f"{RAVEN_TIMES[1]!r} and one of {', '.join(RAVEN_LABELS)}"
         raise UsageError(f"{where}, line 1: expected the columns {wanted}, found {', '.join(header)}")
@@ -104,7 +101,7 @@ def _raven_rows(lines: list[str], header: list[str], where: str, beside: str) ->
             continue
         views.add(same)
         start, end = cells[RAVEN_TIMES[0]], cells[RAVEN_TIMES[1]]
-        offset = cells.get("File Offset (s)", "")
+        offset = cells.get(RAVEN_OFFSET, "")
         if offset:  # of several recordings, the times above count from the first one's beginning
             try:
                 start, end = offset, repr(float(offset) + float(end) - float(start))

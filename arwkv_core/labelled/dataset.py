@@ -9,12 +9,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from arwkv_core.audio import open_audio
+from arwkv_core.constants import SAMPLE_RATE
 from arwkv_core.errors import ArwkvError, DatasetError
+from arwkv_core.features import require_one_frame
 from arwkv_core.labels import LabelSet
 
 from .class_folders import read_class_folders
 from .classes import classes_of
-from .copies import find_copies
+from .copies import with_copies_together
+from .folder_tree import Neighbours
 from .label_files import find_label_files, read_label_files
 from .problems import Problems
 from .segment import Segment, by_file, stretches
@@ -41,6 +44,8 @@ class Dataset:
         Whether what no segment covers counts as a sound without labels.
     seconds : mapping of Path to float
         Durations of the recordings, as far as they had to be known.
+    remarks : tuple of str
+        What is not wrong, but should be known: what was left out, and what keeps together.
     """
 
     source: str
@@ -49,6 +54,7 @@ class Dataset:
     multi_label: bool
     background: bool = False
     seconds: Mapping[Path, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def rows(self, labels: tuple[str, ...]) -> list[int]:
         """Places of labels among the classes."""
@@ -109,7 +115,8 @@ def read_dataset(
     )
     mids = classes_of((label for each in segments for label in each.labels), str(path), problems)
     _check_splits(segments, problems)
-    _check_labels(segments, multi_label, background, str(path), problems)
+    segments = with_copies_together(segments, problems)
+    _check_labels(segments, mids, multi_label, background, str(path), problems)
     if arrange is not None:
         segments = arrange(segments, problems)
     problems.raise_any()
@@ -123,6 +130,7 @@ def read_dataset(
         multi_label,
         background,
         seconds,
+        tuple(problems.remarks),
     )
 
 
@@ -139,16 +147,24 @@ def _latest(segments: list[Segment]) -> float:
 def _check_recordings(segments: list[Segment], problems: Problems, *, measure: bool) -> dict[Path, float]:
     """Open every recording; return the durations that are known."""
     found = {}
+    neighbours = Neighbours()
     for file, each in by_file(segments).items():
         finite = any(math.isfinite(segment.end) or segment.start > 0 for segment in each)
         try:
             seconds = _duration(file, exact=finite or measure)
         except ArwkvError as error:
-            problems.note(f"{each[0].place}: {error}" if each[0].place != str(file) else str(error))
+            text = f"{each[0].place}: {error}" if each[0].place != str(file) else str(error)
+            other = None if file.exists() else neighbours.alike(file)
+            problems.note(text if other is None else f"{text}: is {other.name!r} meant?")
             continue
         if seconds is None:
             continue
         found[file] = seconds
+        try:
+            require_one_frame(round(seconds * SAMPLE_RATE), file)
+        except ArwkvError as error:
+            problems.note(str(error))
+            continue
         for segment in each:
             check_within(segment, seconds, problems)
     return found
@@ -190,38 +206,37 @@ def _check_splits(segments: list[Segment], problems: Problems) -> None:
                     f"{name} in one {what}",
                     f"it in {two or 'none'} and, at {other.place}, in {one or 'none'}",
                 )
-    _check_copies(segments, problems)
-
-
-def _check_copies(segments: list[Segment], problems: Problems) -> None:
-    first = {segment.file: segment for segment in reversed(segments)}
-    if len({segment.split for segment in segments}) < 2:
-        return
-    for files in find_copies(by_file(segments)):
-        for file in files[1:]:
-            one, two = first[files[0]], first[file]
-            if one.split != two.split and one.group != two.group:
-                problems.add(
-                    two.place,
-                    "a recording of its own",
-                    f"a copy of {one.file}, which is in {one.split} and this in {two.split}",
-                )
 
 
 def _check_labels(
-    segments: list[Segment], multi_label: bool, background: bool, source: str, problems: Problems
+    segments: list[Segment],
+    mids: Mapping[str, str],
+    multi_label: bool,
+    background: bool,
+    source: str,
+    problems: Problems,
 ) -> None:
     """Note labels of which too little is known to learn them and to see whether they were learnt."""
-    learnt = [segment for segment in segments if segment.split != "test"]
+    learnt = [segment for segment in (*segments, *problems.refused) if segment.split != "test"]
     groups: dict[str, dict[str, str]] = {}  # label -> recording -> place
+    spelt: dict[str, str] = {}  # one spelling of a class for all: that there are several is told elsewhere
     for segment in learnt:
         for label in segment.labels:
-            groups.setdefault(label, {}).setdefault(segment.group, segment.place)
+            name = spelt.setdefault(mids.get(label, label), label)
+            groups.setdefault(name, {}).setdefault(segment.group, segment.place)
+    taken = {label for segment in segments for label in segment.labels}
     for label, places in sorted(groups.items()):
-        if len(places) == 1:
+        if len(places) == 1 and label in taken and not problems.unread:
             (place,) = places.values()
-            problems.add(place, f"at least 2 recordings with the label {label!r}", "this one alone")
-    training = {label for segment in segments if segment.split in ("train", "") for label in segment.labels}
+            files = {segment.file for segment in learnt if label in segment.labels}
+            alone = "this one alone" if len(files) == 1 else f"this one alone, {len(files)} times"
+            problems.add(place, f"at least 2 recordings with the label {label!r}", alone)
+    training = {
+        label
+        for segment in (*segments, *problems.refused)
+        if segment.split not in ("valid", "test")
+        for label in segment.labels
+    }
     seen = set()
     for segment in segments:
         for label in segment.labels:

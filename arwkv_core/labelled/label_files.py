@@ -4,61 +4,88 @@ from __future__ import annotations
 
 import csv
 import math
-import os
+import unicodedata
 from pathlib import Path
 
 from arwkv_core.finder import find_recordings, has_audio_extension
+from arwkv_core.label_text import decoded
+from arwkv_core.raven_columns import (
+    RAVEN_FILES,
+    RAVEN_LABELS,
+    RAVEN_OFFSET,
+    RAVEN_TIMES,
+    is_selection_table,
+    label_column,
+)
 
+from .folder_tree import walk
+from .named_recording import NamedRecordings
 from .problems import Problems
 from .segment import Segment
 from .table import check_times, split_labels
 
 SUFFIXES = (".txt", ".tsv")
-RAVEN_LABELS = ("Annotation", "Label", "Class", "Species", "Common Name")
-"""Columns of a selection table that may hold the class, the first that there is; Raven lets users name their own."""
 
-RAVEN_TIMES = ("Begin Time (s)", "End Time (s)")
-OFFSET = "File Offset (s)"
+FIRST_BYTES = 4096
+"""Of a text, which tell whether it holds labels."""
 
 
-def find_label_files(folder: Path) -> dict[Path, Path | None]:
-    """Label files below a folder, and the recording to which each belongs.
+def find_label_files(folder: Path) -> dict[Path, list[Path]]:
+    """Label files below a folder, and the recordings that each may be about.
 
-    ``a.txt``, ``a.labels.txt`` and ``a.wav.labels.txt`` belong to ``a.wav``.
+    ``a.txt``, ``a.labels.txt`` and ``a.wav.labels.txt`` are about ``a.wav``.
 
     Returns
     -------
-    dict of Path to Path or None
-        None where several recordings could be meant. A text that belongs to no recording is no label file.
+    dict of Path to list of Path
+        Several recordings where the name fits several; none where it fits none, but the text looks like labels. Any
+        other text that no recording bears the name of is no label file.
     """
-    found: dict[Path, Path | None] = {}
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        audio = [name for name in names if has_audio_extension(name) and not name.startswith(".")]
-        for name in sorted(names):
-            if not name.lower().endswith(SUFFIXES) or name.startswith("."):
+    found: dict[Path, list[Path]] = {}
+    for place, names in walk(folder):
+        audio = [name for name in names if has_audio_extension(name)]
+        for name in names:
+            if not name.lower().endswith(SUFFIXES):
                 continue
-            meant = [each for each in audio if name.startswith((f"{each}.", f"{Path(each).stem}."))]
+            meant = [each for each in audio if _begins(name, each, Path(each).stem)]
             longest = max((len(Path(each).stem) for each in meant), default=0)
-            exact = [each for each in meant if name.startswith(f"{each}.")]
+            exact = [each for each in meant if _begins(name, each)]
             best = exact or [each for each in meant if len(Path(each).stem) == longest]
-            if best:
-                found[Path(place, name)] = Path(place, best[0]) if len(best) == 1 else None
+            if best or _holds_labels(place / name):
+                found[place / name] = [place / each for each in best]
     return found
 
 
+def _begins(name: str, *beginnings: str) -> bool:
+    """Whether a name begins with one of some, up to a dot; accents may be encoded in either way."""
+    normal = unicodedata.normalize("NFC", name)
+    return normal.startswith(tuple(unicodedata.normalize("NFC", f"{each}.") for each in beginnings))
+
+
+def _holds_labels(path: Path) -> bool:
+    """Whether the first line that is not empty is one of a label track or of a selection table."""
+    try:
+        with path.open("rb") as file:
+            lines = decoded(file.read(FIRST_BYTES), "replace").splitlines()
+    except OSError:
+        return False
+    cells = next((line.split("\t") for line in lines if line.strip()), [])
+    numbers = len(cells) > 2 and not any(math.isnan(_number(cell)) for cell in cells[:2])
+    return numbers or is_selection_table(cells)
+
+
 def read_label_files(
-    folder: Path, files: dict[Path, Path | None], problems: Problems, *, background: bool = False
+    folder: Path, files: dict[Path, list[Path]], problems: Problems, *, background: bool = False
 ) -> list[Segment]:
     """Read label files.
 
     Parameters
     ----------
     folder : Path
-    files : dict of Path to Path or None
+    files : dict of Path to list of Path
         As `find_label_files` gives them.
     problems : Problems
-        Takes what is wrong.
+        Takes what is wrong, and how many recordings are left out.
     background : bool
         Take recordings without a label file, and files without a label, as recordings in which no class sounds.
 
@@ -67,29 +94,41 @@ def read_label_files(
     list of Segment
     """
     found: list[Segment] = []
-    for path, recording in files.items():
-        if recording is None:
-            problems.add(str(path), "one recording of this name beside it", "several")
-            continue
-        segments = _read(path, recording, problems)
-        if not segments and background:
-            segments = [Segment(recording, (), str(path))]
+    empty: list[tuple[Path, Path]] = []
+    labelled: set[Path] = set()
+    for path, recordings in files.items():
+        segments = _read(path, recordings, problems)
+        labelled.update(recordings, (segment.file for segment in segments))
+        if not segments:
+            empty += [(path, recording) for recording in recordings]
         found += segments
+    there = {segment.file for segment in found}
+    silent = {recording: path for path, recording in empty if recording not in there}
+    below = (Path(file) for file in find_recordings([str(folder)]).files)
+    others = [file for file in below if file not in labelled]
     if background:
-        labelled = {recording for recording in files.values() if recording is not None}
-        below = (Path(file) for file in find_recordings([str(folder)]).files)
-        found += [Segment(file, (), str(file)) for file in below if file not in labelled]
+        found += [Segment(recording, (), str(path)) for recording, path in silent.items()]
+        found += [Segment(file, (), str(file)) for file in others]
+    elif silent or others:
+        count = len(silent) + len(others)
+        what = "1 recording without labels is" if count == 1 else f"{count} recordings without labels are"
+        problems.remark(f"{what} left out; --background takes such as none of the classes")
     return found
 
 
-def _read(path: Path, recording: Path, problems: Problems) -> list[Segment]:
+def _read(path: Path, recordings: list[Path], problems: Problems) -> list[Segment]:
     text = problems.text_of(path)
     if text is None:
+        problems.unread = True
         return []
     lines = text.splitlines()
-    if lines and lines[0].split("\t")[0] == "Selection":
-        return _raven(path, recording, lines, problems)
-    return _audacity(path, recording, lines, problems)
+    if lines and is_selection_table(lines[0].split("\t")):
+        return _raven(path, recordings, lines, problems)
+    if len(recordings) != 1:
+        problems.add(str(path), "one recording of this name beside it", "several" if recordings else "none")
+        problems.unread = True
+        return []
+    return _audacity(path, recordings[0], lines, problems)
 
 
 def _audacity(path: Path, recording: Path, lines: list[str], problems: Problems) -> list[Segment]:
@@ -98,60 +137,82 @@ def _audacity(path: Path, recording: Path, lines: list[str], problems: Problems)
         if not line.strip() or line.startswith("\\"):  # a backslash begins a label's range of frequencies
             continue
         cells = line.split("\t")
-        if len(cells) < 2 or math.isnan(_number(cells[0])) or math.isnan(_number(cells[1])):
+        times = [_number(cell) for cell in cells[:2]]
+        if len(cells) < 2 or any(map(math.isnan, times)) or any(cell.strip() for cell in cells[3:]):
             problems.add(f"{path}, line {number}", "start, end and label with tabs between them", repr(line))
             continue
         text = cells[2] if len(cells) > 2 else ""
-        found += _labelled(recording, _number(cells[0]), _number(cells[1]), text, path, number, problems)
+        found += _labelled(recording, times[0], times[1], text, f"{path}, line {number}", problems)
     return found
 
 
-def _raven(path: Path, recording: Path, lines: list[str], problems: Problems) -> list[Segment]:
-    rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-    header = rows[0]
-    label = next((name for name in RAVEN_LABELS if name in header), None)
-    missing = [name for name in RAVEN_TIMES if name not in header]
-    if missing or label is None:
+def _raven(path: Path, recordings: list[Path], lines: list[str], problems: Problems) -> list[Segment]:
+    header, *rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    label = label_column(header, rows)
+    if RAVEN_TIMES[1] not in header or label is None:
         wanted = f"the columns {', '.join(RAVEN_TIMES)} and one of {', '.join(RAVEN_LABELS)}"
         problems.add(f"{path}, line 1", wanted, ", ".join(header))
+        problems.unread = True
+        return []
+    named = NamedRecordings(path, recordings, _files_of(header, rows), timed=RAVEN_OFFSET in header)
+    if not named.check(problems):
+        problems.unread = True
         return []
     found: dict[Segment, None] = {}
     seen = set()
-    for number, row in enumerate(rows[1:], start=2):
-        if not row:
+    for number, row in enumerate(rows, start=2):
+        if not any(cell.strip() for cell in row):
             continue
+        place = f"{path}, line {number}"
         if len(row) < len(header):
-            problems.add(f"{path}, line {number}", f"{len(header)} fields", str(len(row)))
+            problems.add(place, f"{len(header)} fields", str(len(row)))
             continue
         cells = dict(zip(header, row, strict=False))
         start, end = (_number(cells[name]) for name in RAVEN_TIMES)
         if math.isnan(start) or math.isnan(end):
-            problems.add(f"{path}, line {number}", f"seconds in {' and '.join(RAVEN_TIMES)}", repr(row))
+            problems.add(place, f"seconds in {' and '.join(RAVEN_TIMES)}", repr(row))
             continue
-        offset = _number(cells.get(OFFSET, ""))
+        offset = _number(cells.get(RAVEN_OFFSET, ""))
         if not math.isnan(offset):  # times count from the first of several files then
             start, end = offset, offset + end - start
-        one = (cells["Selection"], start, end, cells[label])
+        recording = named.find(_file_of(cells))
+        one = (cells.get("Selection"), recording, start, end, cells[label])
         if one not in seen:  # a selection has a row for the waveform and one for the spectrogram
             seen.add(one)
-            for segment in _labelled(recording, start, end, cells[label], path, number, problems):
+            for segment in _labelled(recording, start, end, cells[label], place, problems):
                 found[segment] = None
     return list(found)
 
 
+def _files_of(header: list[str], rows: list[list[str]]) -> list[str]:
+    """Recordings that a table names, each once."""
+    whole = (dict(zip(header, row, strict=False)) for row in rows if len(row) >= len(header))
+    return list(dict.fromkeys(filter(None, map(_file_of, whole))))
+
+
+def _file_of(cells: dict[str, str]) -> str:
+    return next((cells[name].strip() for name in RAVEN_FILES if cells.get(name, "").strip()), "")
+
+
 def _labelled(
-    recording: Path, start: float, end: float, text: str, path: Path, number: int, problems: Problems
+    recording: Path, start: float, end: float, text: str, place: str, problems: Problems
 ) -> list[Segment]:
     before = len(problems.found)
-    place = f"{path}, line {number}"
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] == '"':  # by a spreadsheet, around commas
+        text = text[1:-1].replace('""', '"')
     labels = split_labels(text, place, problems)
     check_times(start, end, place, problems)
-    return [] if len(problems.found) > before else [Segment(recording, labels, place, start, end)]
+    segment = Segment(recording, labels, place, start, end)
+    if len(problems.found) > before:
+        problems.refused.append(segment)
+        return []
+    return [segment]
 
 
 def _number(text: str) -> float:
     try:
-        number = float(text)
+        number = float(text.replace(",", ".", 1) if "." not in text else text)  # either begins decimals
     except ValueError:
         return math.nan
     return number if math.isfinite(number) else math.nan

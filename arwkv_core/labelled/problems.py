@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from arwkv_core.errors import DatasetError
+from arwkv_core.label_text import read_label_text
+
+from .segment import Segment
 
 
 class Problems:
@@ -14,11 +17,27 @@ class Problems:
     ----------
     source : str
         What was read, for the message.
+
+    Attributes
+    ----------
+    found : list of str
+        Problems, each once.
+    refused : list of Segment
+        Segments that could not be taken for a reason that is among the problems. Their labels count as there: that a
+        label is missing elsewhere would be another problem, which is none.
+    unread : bool
+        Whether labels are missing that nothing could be read of: then there may be more of each class than there seem.
+    remarks : list of str
+        What is not wrong, but should be known.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.found: list[str] = []
+        self.refused: list[Segment] = []
+        self.unread = False
+        self.remarks: list[str] = []
+        self._noted: set[str] = set()
 
     def add(self, place: str, expected: str, found: str) -> None:
         """Note a problem: where it is (file and line), what was expected there and what was found."""
@@ -26,18 +45,24 @@ class Problems:
 
     def note(self, problem: str) -> None:
         """Note a problem, once."""
-        if problem not in self.found:
+        if problem not in self._noted:
+            self._noted.add(problem)
             self.found.append(problem)
 
+    def remark(self, text: str) -> None:
+        """Note what is not wrong, but should be known."""
+        self.remarks.append(text)
+
     def text_of(self, path: Path) -> str | None:
-        """Read a file in UTF-8; None, with what is wrong noted, where that can't be done."""
+        """Read a file, see `read_label_text`; None, with what is wrong noted, where that can't be done."""
         try:
-            return path.read_bytes().decode("utf-8-sig")
+            return read_label_text(path)
         except OSError as error:
             self.note(f"{path}: can't be read: {error.strerror}")
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
-            self.add(f"{path}, line {line}", "text in UTF-8", f"the byte {error.object[error.start]:#04x}")
+            byte = f"the byte {error.object[error.start]:#04x}"
+            self.add(f"{path}, line {line}", "text in UTF-8 (Excel calls it CSV UTF-8)", byte)
         return None
 
     def raise_any(self) -> None:

@@ -15,6 +15,23 @@ SPLITS = ("train", "valid", "test")
 SEPARATOR = ";"
 """Between the labels of a row: names of AudioSet's classes hold commas."""
 
+DELIMITERS = (",", ";", "\t")
+"""Between cells: the second is Excel's where decimals have a comma, the third that of its Unicode text."""
+
+OTHER_NAMES = {
+    "filename": "file",
+    "file_name": "file",
+    "path": "file",
+    "category": "label",
+    "class": "label",
+    "species": "label",
+    "event_label": "label",
+    "onset": "start",
+    "offset": "end",
+    "src_file": "recording",
+}
+"""What others call columns: told where one is unknown, and no guess, since a wrong one would not be noticed."""
+
 
 def read_table(path: Path, problems: Problems) -> list[Segment]:
     """Read a table with the columns ``file`` and ``label`` or ``labels``, and others of `COLUMNS`.
@@ -22,7 +39,7 @@ def read_table(path: Path, problems: Problems) -> list[Segment]:
     Parameters
     ----------
     path : Path
-        CSV in UTF-8. Files count from its folder.
+        CSV in UTF-8, or as Excel writes it. Files count from its folder.
     problems : Problems
         Takes what is wrong.
 
@@ -34,22 +51,29 @@ def read_table(path: Path, problems: Problems) -> list[Segment]:
     text = problems.text_of(path)
     if text is None:
         return []
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    delimiter = _delimiter(text.split("\n", 1)[0])
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     found = []
     try:
-        header = [name.strip() for name in next(rows, [])]
+        header = _trimmed([name.strip().casefold() for name in next(rows, [])], 0)
         if not _check_header(path, header, problems):
             return []
         for row in rows:
-            if row:
-                place = f"{path}, line {rows.line_num}"
-                if len(row) != len(header):
-                    problems.add(place, f"{len(header)} fields", str(len(row)))
-                    continue
-                cells = {name: cell.strip() for name, cell in zip(header, row, strict=True)}
-                segment = _segment(path.parent, cells, place, problems)
-                if segment is not None:
-                    found.append(segment)
+            cells = _trimmed([cell.strip() for cell in row], len(header))
+            if not any(cells):
+                continue
+            place = f"{path}, line {rows.line_num}"
+            if len(cells) != len(header):
+                problems.add(place, f"{len(header)} fields", str(len(cells)))
+                continue
+            record = dict(zip(header, cells, strict=True))
+            if delimiter != ",":
+                record |= {
+                    name: record[name].replace(",", ".") for name in ("start", "end") if name in record
+                }
+            segment = _segment(path.parent, record, place, problems)
+            if segment is not None:
+                found.append(segment)
     except csv.Error as error:
         problems.note(f"{path}, line {rows.line_num}: not CSV: {error}")
     if not found and not problems.found:
@@ -57,14 +81,36 @@ def read_table(path: Path, problems: Problems) -> list[Segment]:
     return found
 
 
+def _delimiter(first: str) -> str:
+    """What parts the cells of a table: what parts the names of columns that we know."""
+    return max(DELIMITERS, key=lambda each: sum(_plain(name) in COLUMNS for name in first.split(each)))
+
+
+def _plain(name: str) -> str:
+    return name.strip().strip('"').strip().casefold()
+
+
+def _trimmed(cells: list[str], least: int) -> list[str]:
+    """Without the empty cells that spreadsheets put at the end of lines."""
+    end = len(cells)
+    while end > least and not cells[end - 1]:
+        end -= 1
+    return cells[:end]
+
+
 def _check_header(path: Path, header: list[str], problems: Problems) -> bool:
     before = len(problems.found)
     place = f"{path}, line 1"
-    known = ", ".join(COLUMNS)
+    unknown = [name for name in dict.fromkeys(header) if name not in COLUMNS]
+    if unknown:
+        hints = [f"{name!r} may be {OTHER_NAMES[name]!r}" for name in unknown if name in OTHER_NAMES]
+        hint = f" ({', '.join(hints)}; remove what is of no use here)" if hints else ""
+        column = "the unknown column" if len(unknown) == 1 else "the unknown columns"
+        problems.add(
+            place, f"columns of {', '.join(COLUMNS)}", f"{column} {', '.join(map(repr, unknown))}{hint}"
+        )
     for name in dict.fromkeys(header):
-        if name not in COLUMNS:
-            problems.add(place, f"columns of {known}", f"the unknown column {name!r}")
-        elif header.count(name) > 1:
+        if name in COLUMNS and header.count(name) > 1:
             problems.add(place, f"the column {name!r} once", f"it {header.count(name)} times")
     if "file" not in header:
         problems.add(place, "a column 'file'", ", ".join(header) or "no columns")
@@ -88,9 +134,13 @@ def _segment(folder: Path, cells: dict[str, str], place: str, problems: Problems
     fold = cells.get("fold", "")
     if not fold and "fold" in cells and split != "test":
         problems.add(place, "a fold", "nothing")
+    segment = Segment(
+        folder / cells["file"], labels, place, start, end, split, fold, cells.get("recording", "")
+    )
     if len(problems.found) > before:
+        problems.refused.append(segment)
         return None
-    return Segment(folder / cells["file"], labels, place, start, end, split, fold, cells.get("recording", ""))
+    return segment
 
 
 def split_labels(text: str, place: str, problems: Problems) -> tuple[str, ...]:
