@@ -142,6 +142,7 @@ def finetune(
     if format is Format.JSON:
         typer.echo(json.dumps(report.to_dict(), indent=2, allow_nan=False))
         return
-    from arwkv_cli.probe_table import print_results
+    from arwkv_cli.probe_table import print_remarks, print_results
 
     print_results(report.name, report.folder, {"valid": report.valid, "test": report.test})
+    print_remarks(report.remarks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -27,16 +27,25 @@ def print_report(report: ProbeReport) -> None:
         table.add_row(Text(name), str(result.clips), *(_text(getattr(result, key)) for key in measures))
     spread = [_spread([getattr(result, key) for result in report.folds.values()]) for key in measures]
     table.add_row("mean ± deviation", "", *spread, style="bold")
+    table.add_row("by chance", "", *_by_chance(report.cross_validation, measures))
     if report.test is not None:
         table.add_row("test", str(report.test.clips), *(_text(getattr(report.test, key)) for key in measures))
     console.print(table)
 
     _print_classes(console, "test" if report.test else "all folds", report.test or report.cross_validation)
     _print_place(console, report.name, report.folder)
+    print_remarks(report.remarks)
+
+
+def print_remarks(remarks: Sequence[str]) -> None:
+    """Print on stderr what is not wrong with the sounds, but should be known."""
+    console = Console(stderr=True)
+    for remark in remarks:
+        console.print(f"arwkv: {remark}", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_results(name: str, folder: str, results: Mapping[str, Result | None]) -> None:
-    """Print a row a split, and a row a class of the last."""
+    """Print a row a split, what chance gives on the last, and a row a class of it."""
     console = Console()
     there = {split: result for split, result in results.items() if result is not None}
     last = list(there)[-1]
@@ -45,7 +54,9 @@ def print_results(name: str, folder: str, results: Mapping[str, Result | None]) 
     for column in ("split", "clips", *(TITLES[key] for key in measures)):
         table.add_column(column, justify="left" if column == "split" else "right")
     for split, result in there.items():
-        table.add_row(split, str(result.clips), *(_text(getattr(result, key)) for key in measures))
+        title = "valid, which chose the weights" if split == "valid" else split
+        table.add_row(title, str(result.clips), *(_text(getattr(result, key)) for key in measures))
+    table.add_row("by chance", "", *_by_chance(there[last], measures))
     console.print(table)
     _print_classes(console, last, there[last])
     _print_place(console, name, folder)
@@ -62,6 +73,11 @@ def _print_classes(console: Console, where: str, result: Result) -> None:
 
 def _print_place(console: Console, name: str, folder: str) -> None:
     console.print(f"{name}: {folder}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _by_chance(result: Result, measures: Sequence[str]) -> list[str]:
+    numbers = {"accuracy": result.chance_accuracy, "map": result.chance_map, "auc": 0.5}
+    return [_text(numbers[key]) for key in measures]
 
 
 def _missing(result: Result, key: str) -> bool:

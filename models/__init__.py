@@ -3,7 +3,7 @@
 Bundled models lie in this package. Those that users add lie in their own data folder, see `user_folder`.
 """
 
-from .adding import add, bare_card, check_name
+from .adding import add, bare_card, check_form, check_name
 from .places import BUNDLED_FOLDER, user_folder
 from .zoo import ZooModel, find, list_models, locate
 
@@ -12,6 +12,7 @@ __all__ = [
     "ZooModel",
     "add",
     "bare_card",
+    "check_form",
     "check_name",
     "find",
     "list_models",

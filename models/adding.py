@@ -101,12 +101,7 @@ def check_name(name: str, overwrite: bool) -> None:
     UsageError
         If the name is no name, belongs to a bundled model, or is taken and ``overwrite`` is not set.
     """
-    if not _NAME.fullmatch(name) or name.endswith(".") or _WINDOWS_DEVICES.fullmatch(name):
-        raise UsageError(
-            f"--name: expected up to {NAME_LENGTH} letters, digits, dots, dashes, underscores, found {name!r}"
-        )
-    if name.endswith(WEIGHT_SUFFIXES):
-        raise UsageError(f"--name: {name!r} would be taken for a file: leave out {Path(name).suffix}")
+    check_form(name)
     for model in list_models():
         if model.name.casefold() != name.casefold():
             continue
@@ -120,6 +115,22 @@ def check_name(name: str, overwrite: bool) -> None:
             )
         if not overwrite:
             raise UsageError(f"--name: there is a model {name!r} already: pass --overwrite to replace it")
+
+
+def check_form(name: str) -> None:
+    """Refuse what is no name of a model, wherever it is kept: folders bear it, and commands take it.
+
+    Raises
+    ------
+    UsageError
+        Saying what a name may be.
+    """
+    if not _NAME.fullmatch(name) or name.endswith(".") or _WINDOWS_DEVICES.fullmatch(name):
+        raise UsageError(
+            f"--name: expected up to {NAME_LENGTH} letters, digits, dots, dashes, underscores, found {name!r}"
+        )
+    if name.endswith(WEIGHT_SUFFIXES):
+        raise UsageError(f"--name: {name!r} would be taken for a file: leave out {Path(name).suffix}")
 
 
 def _copy_folder(source: Path, target: Path, config: ModelConfig, overwrite: bool) -> None:

@@ -159,8 +159,8 @@ def test_a_selection_table_may_be_about_several_recordings(name: str, tmp_path: 
     header = "Selection\tBegin Time (s)\tEnd Time (s)\tBegin Path\tFile Offset (s)\tAnnotation"
     rows = [
         "1\t0.5\t1\tD:\\night\\0.wav\t0.5\thum",
-        "2\t2.5\t3\t/mnt/1.WAV\t0.5\thiss",
-        "3\t3\t3.5\t/mnt/1.WAV\t1\thum",
+        "2\t2.5\t3\t/card/1.WAV\t0.5\thiss",
+        "3\t3\t3.5\t/card/1.WAV\t1\thum",
     ]
     rows += ["4\t1\t1.5\tD:\\night\\0.wav\t1\thiss"]
     table = tmp_path / name
@@ -173,7 +173,7 @@ def test_a_selection_table_may_be_about_several_recordings(name: str, tmp_path: 
     ]
     assert parts(read_dataset(tmp_path)) == expected
     table.write_text(table.read_text().replace("1.WAV", "2.wav"))
-    refused(tmp_path, "expected the recording /mnt/2.wav beside it, found none of this name")
+    refused(tmp_path, "expected the recording /card/2.wav beside it, found none of this name")
     table.write_text(
         "\n".join(
             ["\t".join(cells.split("\t")[place] for place in (0, 1, 2, 3, 5)) for cells in [header, *rows]]

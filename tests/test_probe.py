@@ -46,6 +46,9 @@ def test_a_folder_of_clips_becomes_a_model_that_tags(folders: Path, tiny: Path) 
     assert report["schema_version"] == 1
     assert report["score_function"] == "softmax"
     assert len(report["folds"]) == 5
+    assert report["cross_validation"]["chance_accuracy"] == pytest.approx(1 / 3)
+    assert report["cross_validation"]["chance_map"] == pytest.approx(1 / 3)
+    assert report["remarks"] == []
     whole = report["cross_validation"]
     assert whole["clips"] == sum(fold["clips"] for fold in report["folds"].values()) == 18
     assert whole["accuracy"] > 0.8, report
@@ -160,11 +163,12 @@ def test_label_files_make_a_model_for_timelines(format: str, tiny: Path, tmp_pat
 def test_folds_may_be_given(folders: Path, tiny: Path, tmp_path: Path) -> None:
     call = ["probe", folders, "--name", "esc", "--model", tiny, "--output", tmp_path / "esc"]
     table = run(*call, "--folds", "name")
-    assert [line.split("│")[1].strip() for line in table.splitlines() if "│" in line][:4] == [
+    assert [line.split("│")[1].strip() for line in table.splitlines() if "│" in line][:5] == [
         "1",
         "2",
         "3",
         "mean ± deviation",
+        "by chance",
     ]
     files = sorted(folders.glob("*/*.wav"))
     rows = [f"{file},{file.parent.name},{'ab'[number % 2]}" for number, file in enumerate(files)]
@@ -259,3 +263,30 @@ def test_embeddings_of_windows_add_up(tiny: Path, tmp_path: Path) -> None:
     expected = EmbeddingStream(tagger, file, level="recording").collect().vectors[0]
     np.testing.assert_allclose(part.weights @ part.rows, expected, atol=1e-4)
     assert part.weights.sum() == pytest.approx(1)
+
+
+class Counted(EmbeddingWindows):
+    """Counts the windows that the network hears."""
+
+    count = 0
+
+    def hear(self, features: np.ndarray) -> np.ndarray:
+        self.count += len(features)
+        return super().hear(features)
+
+
+def test_what_no_label_is_near_is_not_heard(tiny: Path, tmp_path: Path) -> None:
+    """Of a long recording with few labels, the network hears little, and the same."""
+    file = write_sound(tmp_path / "night.wav", ["hum", "hiss"] * 20, 1.5, 5)
+    tagger = arwkv_core.load(tiny, "cpu", "fp32")
+    segments = [Segment(file, ("a",), "", 31.3, 32.0), Segment(file, ("b",), "", 32.0, 32.7)]
+    found = {}
+    for background in (False, True):
+        stream = Counted(tagger, str(file))
+        parts = hear(stream, segments, background=background).stretches
+        found[background] = stream.count, [part for part in parts if part.stretch.labels]
+    assert found[False][0] < found[True][0] / 3
+    for one, other in zip(found[False][1], found[True][1], strict=True):
+        assert one.stretch == other.stretch
+        np.testing.assert_array_equal(one.rows, other.rows)
+        np.testing.assert_array_equal(one.weights, other.weights)

@@ -30,7 +30,7 @@ from arwkv_core.event_defaults import (
 )
 from arwkv_core.model_config import CARD_FILE
 from arwkv_core.score_codec import LEVELS
-from arwkv_core.staging import staged_folder
+from arwkv_core.staging import refuse_existing, refuse_unwritable, staged_folder
 from arwkv_core.tagger import Tagger, load
 from arwkv_core.training.corpus import SPLITS, Corpus
 
@@ -219,12 +219,16 @@ def _target(place: Path, output: str | Path | None, overwrite: bool) -> Path:
             raise UsageError(
                 f"{place / CALIBRATION_FILE}: exists already; --overwrite replaces it, --output FOLDER leaves it"
             )
+        refuse_unwritable(place, str(place))
         return place
     target = Path(output)
     if target.exists() and not overwrite:
         raise UsageError(f"--output {target}: exists already; --overwrite replaces it")
-    if target.exists() and not target.is_dir():
-        raise UsageError(f"--output {target}: expected a folder, found a file")
+    try:
+        refuse_existing(target, overwrite)
+    except UsageError as error:
+        raise UsageError(f"--output {error}") from None
+    refuse_unwritable(target.absolute().parent, "--output")
     return target
 
 

@@ -40,6 +40,8 @@ class Result:
         Share of them whose class scored highest; NaN where a sound may have several classes.
     map, auc : float
         Mean average precision and area under the ROC curve of the classes of which there are sounds and other sounds.
+    chance_accuracy, chance_map : float
+        What knowing nothing gives: naming the most frequent class always, and any order. (The AUC is 0.5 then.)
     classes : tuple of ClassResult
     """
 
@@ -47,6 +49,8 @@ class Result:
     accuracy: float
     map: float
     auc: float
+    chance_accuracy: float
+    chance_map: float
     classes: tuple[ClassResult, ...]
 
     @classmethod
@@ -69,12 +73,21 @@ class Result:
             accuracy=float("nan") if multi_label else float(truth[np.arange(len(best)), best].mean()),
             map=_mean(each.ap for each in classes),
             auc=_mean(each.auc for each in classes),
+            chance_accuracy=float("nan") if multi_label else float(truth.mean(0).max()),
+            chance_map=_mean(each.clips / len(truth) for each in classes if each.ap == each.ap),
             classes=tuple(classes),
         )
 
     def summary(self) -> dict[str, float | int]:
         """The numbers that there are, without the classes."""
-        numbers = {"clips": self.clips, "accuracy": self.accuracy, "map": self.map, "auc": self.auc}
+        numbers = {
+            "clips": self.clips,
+            "accuracy": self.accuracy,
+            "map": self.map,
+            "auc": self.auc,
+            "chance_accuracy": self.chance_accuracy,
+            "chance_map": self.chance_map,
+        }
         return {key: round(value, 4) for key, value in numbers.items() if value == value}
 
 

@@ -16,7 +16,7 @@ from arwkv_core.labelled.segment import Segment, Stretch, stretches
 from arwkv_core.recording import StepStream
 from arwkv_core.scores import step_edges
 from arwkv_core.training.targets import AUDIBLE_DB, DB_PER_NEPER, LOUD_PERCENTILE
-from arwkv_core.windows import count_steps, lay_on_grid
+from arwkv_core.windows import Span, Window, count_steps, lay_on_grid
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -58,9 +58,22 @@ class EmbeddingWindows(StepStream):
     """Embeddings of windows as scores are made of them, and in a last column how loud each step is.
 
     The loudness is the largest log-mel of the step, a natural logarithm of power.
+
+    Attributes
+    ----------
+    wanted : callable, optional
+        Whether something of a window is asked for. Batches without any such window are not heard: of a night with a
+        few labels, that is nearly all. Such windows come without steps.
     """
 
     own_hop = True
+    wanted: Callable[[Span], bool] | None = None
+
+    def _hear_batch(self, windows: list[Window]) -> Floats:
+        wanted = self.wanted
+        if wanted is None or any(wanted(Span(each.start, len(each.features))) for each in windows):
+            return super()._hear_batch(windows)
+        return np.zeros((len(windows), 0, 0), np.float32)
 
     def hear(self, features: Floats) -> Floats:
         """Embed windows of one length: ``(windows, frames, 128)`` -> ``(windows, steps, width + 1)``."""
@@ -98,6 +111,13 @@ def hear(stream: EmbeddingWindows, segments: list[Segment], *, background: bool)
     AudioError
         If the recording can't be decoded.
     """
+
+    def touches(window: Span) -> bool:
+        begin = window.start // FRAMES_PER_STEP * STEP_SECONDS
+        end = (window.start + window.frames) * HOP_SECONDS + STEP_SECONDS
+        return background or any(each.start < end and each.end > begin for each in segments)
+
+    stream.wanted = touches
     kept: list[_Window] = []
     total = np.zeros(0)
     with closing(stream.windows()) as windows:
@@ -109,8 +129,7 @@ def hear(stream: EmbeddingWindows, segments: list[Segment], *, background: bool)
             steps = first + len(weights)
             total = np.pad(total, (0, max(0, steps - len(total))))
             total[first:steps] += weights
-            begin, end = first * STEP_SECONDS, (window.start + window.frames) * HOP_SECONDS + STEP_SECONDS
-            if background or any(each.start < end and each.end > begin for each in segments):
+            if touches(window):
                 kept.append(_Window(first, shares, weights, rows))
     seconds = stream.coverage.decoded_seconds
     edges = step_edges(stream.coverage.steps, seconds)

@@ -20,6 +20,7 @@ from arwkv_core.labelled.problems import Problems
 from arwkv_core.labelled.result import Result
 from arwkv_core.labelled.segment import Segment, by_file
 from arwkv_core.results import Failure
+from arwkv_core.training.own_model import destination
 
 from .card import card_text
 from .cross_validation import CrossValidation, Material, cross_validate
@@ -92,14 +93,10 @@ def probe(
     ArwkvError
         If scikit-learn is missing, or model, name or output can't be used.
     """
-    import arwkv_models
-
     version = require_sklearn()
-    if output is None:
-        arwkv_models.check_name(name, overwrite)
-        target = arwkv_models.user_folder() / name
-    else:
-        target = Path(output)
+    place = destination(name, output)
+    place.check(overwrite=overwrite)
+    target = place.folder
     dataset = read_dataset(
         data,
         background=background,
@@ -199,6 +196,7 @@ def _report(
         folds=folds,
         cross_validation=Result.of(checked.scores, truth, labels, multi_label=multi_label),
         test=tested,
+        remarks=dataset.remarks,
     )
 
 

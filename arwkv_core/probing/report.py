@@ -29,6 +29,8 @@ class ProbeReport:
         All folds together.
     test : Result or None
         The split ``test``, by the probe itself.
+    remarks : tuple of str
+        What is not wrong with the sounds, but should be known.
     """
 
     name: str
@@ -39,6 +41,7 @@ class ProbeReport:
     folds: dict[str, Result]
     cross_validation: Result
     test: Result | None
+    remarks: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; numbers that don't exist are None."""

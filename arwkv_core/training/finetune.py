@@ -14,13 +14,14 @@ import torch
 
 from arwkv_core.checkpoint import load_model
 from arwkv_core.constants import DEFAULT_MODEL, FRAMES_PER_STEP, STEP_SECONDS
-from arwkv_core.errors import ConfigError
+from arwkv_core.errors import ConfigError, UsageError
 from arwkv_core.labelled.dataset import Dataset, read_dataset
 from arwkv_core.labelled.result import Result, plain
 from arwkv_core.labelled.validation_split import with_validation
 from arwkv_core.labels import LabelSet
 from arwkv_core.model_config import ModelConfig, ScoreFunction
 from arwkv_core.model_scorer import ModelScorer
+from arwkv_core.staging import refuse_existing, refuse_unwritable
 
 from .corpus import Corpus
 from .mel_store import MelStore
@@ -31,6 +32,7 @@ from .predict import clip_scores
 from .processes import Processes
 from .recipe import NetworkTable, Recipe
 from .run import find_recipe, shared_mel_store
+from .run_folder import CHECKPOINT, LOCK, LOG
 from .trainer import CHECKPOINT_SECONDS, Trainer
 
 RECIPE = "finetune"
@@ -51,12 +53,15 @@ class FinetuneReport:
         Of the model.
     valid, test : Result or None
         The recordings by which the best weights were chosen, and those of the split ``test``, if there are any.
+    remarks : tuple of str
+        What is not wrong with the sounds, but should be known.
     """
 
     name: str
     folder: str
     valid: Result
     test: Result | None
+    remarks: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; numbers that don't exist are None."""
@@ -151,6 +156,7 @@ def finetune(
         def prepare() -> tuple[ModelScorer, Dataset, Recipe]:
             target = destination(name, output)
             target.check(folder / name, overwrite=overwrite)
+            _check_run(folder, name, store)
             network, config, labels = load_model(model, processes.device)
             scorer = ModelScorer(network, config, labels)
             dataset = read_dataset(
@@ -189,7 +195,20 @@ def finetune(
             return None
     results = _measure(made, plan, corpus, mels, dataset, processes.device)
     deliver(made, results, destination(name, output), overwrite=overwrite)
-    return FinetuneReport(name, str(destination(name, output).folder), results["valid"], results.get("test"))
+    target = str(destination(name, output).folder)
+    return FinetuneReport(name, target, results["valid"], results.get("test"), dataset.remarks)
+
+
+def _check_run(folder: Path, name: str, cache: Path) -> None:
+    """Refuse a run's folder in which the model can't be made, before the work."""
+    if name in (cache.name, CHECKPOINT, LOCK, LOG):
+        raise UsageError(f"--name: expected another name than {name!r}, which is that of a file of the run")
+    refuse_unwritable(folder, "--run")
+    refuse_unwritable(cache, "--cache")
+    try:
+        refuse_existing(folder / name, overwrite=True)  # an older one of the same run
+    except UsageError as error:
+        raise UsageError(f"--run {folder}: the model is made in it: {error}") from None
 
 
 def _kind(dataset: Dataset, wanted: str, kept: ModelConfig | None) -> ScoreFunction:

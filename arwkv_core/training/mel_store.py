@@ -126,7 +126,7 @@ def _write(
 def _cut(path: Path, frames: NDArray[np.float16], part: tuple[float, float]) -> NDArray[np.float16]:
     """Frames of a part, of a step at least."""
     start = round(part[0] / HOP_SECONDS)
-    end = len(frames) if math.isinf(part[1]) else round(part[1] / HOP_SECONDS)
+    end = len(frames) if math.isinf(part[1]) else max(round(part[1] / HOP_SECONDS), start + 1)
     if start >= len(frames):
         raise AudioError(
             f"{path}: expected a part within its {len(frames) * HOP_SECONDS:.2f} s, found one that begins at "
@@ -138,8 +138,8 @@ def _cut(path: Path, frames: NDArray[np.float16], part: tuple[float, float]) -> 
 def _log_mels(path: Path) -> NDArray[np.float16]:
     stream = LogMelStream()
     with open_audio(path) as audio:
-        blocks = [stream.push(block) for block in audio]
-    return _padded(np.concatenate(blocks).astype(np.float16))
+        blocks = [stream.push(block).astype(np.float16) for block in audio]  # of a night, half the memory
+    return _padded(np.concatenate(blocks))
 
 
 def _padded(frames: NDArray[np.float16]) -> NDArray[np.float16]:

@@ -10,6 +10,7 @@ from arwkv_core.errors import ArwkvError, UsageError
 from arwkv_core.labelled.card_table import result_lines
 from arwkv_core.labelled.result import Result
 from arwkv_core.model_config import CARD_FILE, CONFIG_FILE, ModelConfig
+from arwkv_core.staging import refuse_existing, refuse_unwritable
 from arwkv_core.toml_writer import TomlValue
 
 TITLES = {
@@ -20,17 +21,18 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Destination:
-    """A folder for a model; ``name`` is its name among the user's models, or None for a folder elsewhere."""
+    """A folder for a model of this name, among the user's models or ``elsewhere``."""
 
     folder: Path
-    name: str | None
+    name: str
+    elsewhere: bool
 
-    def check(self, made: Path, *, overwrite: bool) -> None:
+    def check(self, made: Path | None = None, *, overwrite: bool) -> None:
         """Refuse a place that is taken, unless by what this run has made and brought there before.
 
         Parameters
         ----------
-        made : Path
+        made : Path, optional
             The model in the run's folder, which need not be there yet.
         overwrite : bool
             What is there may be replaced.
@@ -38,19 +40,25 @@ class Destination:
         Raises
         ------
         UsageError
-            If the place is taken, or the name is none.
+            If the place is taken or can't be written, or the name is none.
         """
         import arwkv_models
 
         mine = (
-            self.folder.is_dir()
+            made is not None
+            and self.folder.is_dir()
             and _sha256(self.folder) is not None
             and _sha256(self.folder) == _sha256(made)
         )
-        if self.name is not None:
+        if self.elsewhere:
+            arwkv_models.check_form(self.name)
+        else:
             arwkv_models.check_name(self.name, overwrite or mine)
-        elif self.folder.exists() and not (overwrite or mine):
-            raise UsageError(f"--output {self.folder}: exists already: pass --overwrite to replace it")
+        try:
+            refuse_existing(self.folder, overwrite or mine)
+        except UsageError as error:
+            raise UsageError(f"--output {error}" if self.elsewhere else str(error)) from None
+        refuse_unwritable(self.folder.absolute().parent, "--output" if self.elsewhere else "models go to")
 
 
 def destination(name: str, output: str | Path | None) -> Destination:
@@ -58,8 +66,8 @@ def destination(name: str, output: str | Path | None) -> Destination:
     import arwkv_models
 
     if output is not None:
-        return Destination(Path(output), None)
-    return Destination(arwkv_models.user_folder() / name, name)
+        return Destination(Path(output), name, elsewhere=True)
+    return Destination(arwkv_models.user_folder() / name, name, elsewhere=False)
 
 
 def deliver(made: Path, results: dict[str, Result], place: Destination, *, overwrite: bool) -> None:

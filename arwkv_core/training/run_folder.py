@@ -49,7 +49,8 @@ class RunFolder:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise ArwkvError(
-                    f"{self.path}: another process trains there; wait for it, or take another --output"
+                    f"{self.path}: another process trains there; wait for it, or take another --output "
+                    "(--run of `arwkv finetune`)"
                 ) from error
         if overwrite:
             for name in (CHECKPOINT, LOG):
@@ -76,21 +77,37 @@ class RunFolder:
             raise ArwkvError(f"{path}: not a checkpoint of a run; --overwrite starts anew") from error
         if found != self.fingerprint:
             raise ArwkvError(
-                f"{path}: belongs to another recipe or corpus: name another folder with --output, "
-                "or start anew with --overwrite"
+                f"{path}: belongs to another recipe or corpus: name another folder with --output (--run of `arwkv "
+                "finetune`), or start anew with --overwrite"
             )
         self._cut_log(state["step"])
         return state
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the checkpoint; a kill at any moment leaves the old one or the new one."""
+        """Replace the checkpoint; a kill at any moment leaves the old one or the new one.
+
+        Raises
+        ------
+        ArwkvError
+            If it can't be written, as on a full disk: the old one stays.
+        """
         path = self.path / CHECKPOINT
         partial = path.with_suffix(".part")
-        with partial.open("wb") as file:
-            torch.save({**state, "fingerprint": self.fingerprint}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        try:
+            with partial.open("wb") as file:
+                torch.save({**state, "fingerprint": self.fingerprint}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except (OSError, RuntimeError) as error:  # torch raises the latter over the former
+            partial.unlink(missing_ok=True)
+            cause = error if isinstance(error, OSError) else error.__context__
+            if not isinstance(cause, OSError):
+                raise
+            raise ArwkvError(
+                f"{path}: can't be written: {cause.strerror}; started again with room for it, the run goes on from "
+                "the checkpoint before"
+            ) from error
 
     def log(self, entry: dict[str, Any]) -> None:
         """Append a line to the log."""
