@@ -1,5 +1,6 @@
 """``arwkv finetune``: labelled sounds and a model in, a model of the user's own classes out."""
 
+import contextlib
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -110,33 +111,42 @@ def finetune(
     had never stopped. `torchrun --nproc-per-node N -m arwkv_cli finetune ...` trains in N processes.
     """
     import json
+    import os
 
+    from arwkv_cli.interruption import command_to_go_on, interruptible
     from arwkv_core.training.finetune import finetune as work
 
-    report = work(
-        data,
-        name,
-        model=model,
-        output=output,
-        run=run,
-        recipe=recipe,
-        steps=steps,
-        batch=batch,
-        rate=rate,
-        patience=patience,
-        valid_share=valid_share,
-        valid_fold=valid_fold,
-        keep_classes=keep_classes,
-        background=background,
-        score_function=score_function.value,
-        class_weights=class_weights.value,
-        seed=seed,
-        cache=cache,
-        device=device,
-        overwrite=overwrite,
-        checkpoint_seconds=checkpoint_seconds,
-        progress=not quiet,
-    )
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"  # else torchrun tells all processes when to end
+    with interruptible() if alone else contextlib.nullcontext():
+        try:
+            report = work(
+                data,
+                name,
+                model=model,
+                output=output,
+                run=run,
+                recipe=recipe,
+                steps=steps,
+                batch=batch,
+                rate=rate,
+                patience=patience,
+                valid_share=valid_share,
+                valid_fold=valid_fold,
+                keep_classes=keep_classes,
+                background=background,
+                score_function=score_function.value,
+                class_weights=class_weights.value,
+                seed=seed,
+                cache=cache,
+                device=device,
+                overwrite=overwrite,
+                checkpoint_seconds=checkpoint_seconds,
+                progress=not quiet,
+            )
+        except KeyboardInterrupt:
+            if alone and not overwrite:  # which would start anew
+                typer.echo(f"arwkv: what is done is kept; this goes on: {command_to_go_on()}", err=True)
+            raise
     if report is None:  # the first of several processes prints
         return
     if format is Format.JSON:

@@ -244,6 +244,17 @@ def test_a_published_file_is_calibrated_into_a_folder(tmp_path: Path) -> None:
     assert BEGIN in card
 
 
+def test_a_corpus_without_a_list_of_classes_has_the_models(model: Path, corpus: Path, tmp_path: Path) -> None:
+    expected = arwkv_core.calibrate(model, corpus / "manifest.csv", output=tmp_path / "a", progress=False)
+    shutil.copy(corpus / "labels.csv", model / "labels.csv")
+    (corpus / "labels.csv").unlink()
+    found = arwkv_core.calibrate(model, corpus / "manifest.csv", output=tmp_path / "b", progress=False)
+    assert found.calibration == expected.calibration
+    (model / "labels.csv").rename(tmp_path / "labels.csv")
+    with pytest.raises(UsageError, match="--labels names the classes"):
+        arwkv_core.calibrate(model, corpus / "manifest.csv", output=tmp_path / "c", progress=False)
+
+
 def test_what_cannot_be_fitted_is_refused_and_nothing_lost(model: Path, corpus: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in model.iterdir()}
     manifest = corpus / "manifest.csv"
@@ -259,6 +270,10 @@ def test_what_cannot_be_fitted_is_refused_and_nothing_lost(model: Path, corpus: 
     for path in gone:
         path.rename(path.with_suffix(".off"))
     refused(r"expected 6 clips, of these there is no file:\n  .*009\.wav\n  .*010\.wav")
+    gone[0].write_text("no sound")
+    refused(
+        r"no file:\n  .*010\.wav\n  expected 6 clips, of these can't be heard:\n  .*009\.wav: can't be read"
+    )
     for path in gone:
         path.with_suffix(".off").rename(path)
     text = manifest.read_text()

@@ -116,6 +116,26 @@ def test_a_killed_run_ends_in_the_same_weights(
     assert found.read_bytes() == expected.read_bytes()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_is_kept_and_says_how_to_go_on(
+    number: signal.Signals, folders: Path, tiny: Path, quick: Path, tmp_path: Path
+) -> None:
+    arguments = command(folders, "mine", tiny, quick, tmp_path, "--steps", "2000", "--patience", "0")
+    call = [sys.executable, "-m", "arwkv_cli", *arguments]
+    process = subprocess.Popen(call, env=os.environ | ONE_THREAD, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "run" / "log.jsonl").exists() and process.poll() is None:
+        time.sleep(0.02)
+    second = CliRunner().invoke(app, arguments)  # into the same folder
+    process.send_signal(number)
+    _, messages = process.communicate()
+    assert process.returncode == 130, messages
+    assert second.exit_code == 1
+    assert "another process trains there" in second.stderr
+    assert "--run" in second.stderr
+    assert f"this goes on: arwkv finetune {folders}" in messages
+    assert (tmp_path / "run" / "checkpoint.pt").is_file()
+
+
 def test_it_stops_where_nothing_gets_better(folders: Path, tiny: Path, quick: Path, tmp_path: Path) -> None:
     call = command(
         folders, "mine", tiny, quick, tmp_path, "--steps", "500", "--patience", "2", "--batch", "2"
@@ -147,6 +167,20 @@ def test_classes_may_be_kept(folders: Path, tiny: Path, quick: Path, tmp_path: P
     )
     run([*again, "--batch", "2"])
     assert arwkv_core.load(tmp_path / "2" / "model", "cpu").labels == after.labels  # it has them all
+
+
+def test_remarks_and_chance_are_told(tiny: Path, quick: Path, tmp_path: Path) -> None:
+    folder = class_folders(tmp_path / "sounds", kinds=("hum", "hiss"), each=4)
+    write_sound(folder / "loose.wav", "hum", 0.5, 77)
+    call = command(folder, "mine", tiny, quick, tmp_path, "--steps", "1", "--batch", "1")
+    shown = CliRunner().invoke(app, call)
+    assert shown.exit_code == 0, shown.output
+    assert "1 recording that lies beside the folders of the classes: left out" in shown.stderr
+    assert "by chance" in shown.stdout
+    assert "chose the weights" in shown.stdout
+    report = run(call)
+    assert report["valid"]["chance_accuracy"] == 0.5
+    assert len(report["remarks"]) == 1
 
 
 def test_a_published_checkpoint_is_a_start(folders: Path, quick: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from arwkv_core.audio import open_audio
 from arwkv_core.calibration import (
     CALIBRATION_FILE,
     OWN,
@@ -20,7 +21,8 @@ from arwkv_core.calibration import (
     ClassCurve,
 )
 from arwkv_core.checkpoint import lossless_dtype, save_model_folder
-from arwkv_core.errors import UsageError
+from arwkv_core.constants import SAMPLE_RATE
+from arwkv_core.errors import ArwkvError, UsageError
 from arwkv_core.event_defaults import (
     ALL_CLASSES,
     EVENTS_FILE,
@@ -28,7 +30,8 @@ from arwkv_core.event_defaults import (
     class_defaults_text,
     read_class_defaults,
 )
-from arwkv_core.model_config import CARD_FILE
+from arwkv_core.features import require_one_frame
+from arwkv_core.model_config import CARD_FILE, LABELS_FILE
 from arwkv_core.score_codec import LEVELS
 from arwkv_core.staging import refuse_existing, refuse_unwritable, staged_folder
 from arwkv_core.tagger import Tagger, load
@@ -129,7 +132,7 @@ def calibrate(
     output : str or Path, optional
         Folder of the calibrated model. By default the model's own; a bare weight file has none.
     labels, teacher : str or Path, optional
-        ``labels.csv`` and, if there is one, ``teacher_frames.npz`` beside the manifest by default.
+        ``labels.csv`` (else the model's) and, if there is one, ``teacher_frames.npz`` beside the manifest by default.
     device, precision : str
         As for `arwkv_core.load`.
     overwrite : bool
@@ -158,9 +161,9 @@ def calibrate(
     folder = Path(manifest).parent
     if teacher is None and (folder / "teacher_frames.npz").exists():
         teacher = folder / "teacher_frames.npz"
-    corpus = Corpus.read(manifest, labels or folder / "labels.csv", teacher)
+    corpus = Corpus.read(manifest, labels or _labels_beside(folder, place), teacher)
     indices = corpus.split(split)
-    _refuse_missing(corpus, indices)
+    _refuse_unreadable(corpus, indices)
     tagger = load(model, device, precision)
     judged = judged_classes(tagger, corpus, indices, by_teacher=teacher is not None)
     clips = list(hear(tagger, corpus, indices, progress))
@@ -232,12 +235,32 @@ def _target(place: Path, output: str | Path | None, overwrite: bool) -> Path:
     return target
 
 
-def _refuse_missing(corpus: Corpus, indices: Sequence[int]) -> None:
-    missing = [str(corpus.clips[i].path) for i in indices if not corpus.clips[i].path.is_file()]
-    if missing:
-        raise UsageError(
-            "\n  ".join([f"expected {len(indices)} clips, of these there is no file:", *missing])
-        )
+def _labels_beside(folder: Path, place: Path) -> Path:
+    """The classes of a corpus: its own, or those of the model, which whoever trained it on own sounds means."""
+    beside, own = folder / LABELS_FILE, place / LABELS_FILE
+    if not beside.exists() and not own.exists():
+        raise UsageError(f"{beside}: there is no such file; --labels names the classes of the corpus")
+    return beside if beside.exists() else own
+
+
+def _refuse_unreadable(corpus: Corpus, indices: Sequence[int]) -> None:
+    """Refuse clips that can't be heard, all at once and before any is."""
+    missing, others = [], []
+    for index in indices:
+        path = corpus.clips[index].path
+        try:
+            with open_audio(path) as audio:
+                if audio.header_seconds is not None and not audio.header_is_estimate:
+                    require_one_frame(round(audio.header_seconds * SAMPLE_RATE), path)
+        except ArwkvError as error:
+            if path.is_file():
+                others.append(str(error))
+            else:
+                missing.append(str(path))
+    lines = [f"expected {len(indices)} clips, of these there is no file:", *missing] if missing else []
+    lines += [f"expected {len(indices)} clips, of these can't be heard:", *others] if others else []
+    if lines:
+        raise UsageError("\n  ".join(lines))
 
 
 def _refuse_too_little(evidence: Evidence, clips: Sequence[HeardClip], source: str) -> None:
