@@ -58,7 +58,8 @@ def finetune(
         float,
         typer.Option(
             metavar="SHARE",
-            help="Share of the recordings held back to choose the best weights, where the data doesn't say which.",
+            help="About this share of the recordings, at most 0.5, is held back to choose the best weights, where the "
+            "data doesn't say which.",
         ),
     ] = 0.2,
     valid_fold: Annotated[

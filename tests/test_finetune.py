@@ -136,6 +136,22 @@ def test_a_run_that_is_stopped_is_kept_and_says_how_to_go_on(
     assert (tmp_path / "run" / "checkpoint.pt").is_file()
 
 
+def test_sounds_that_have_changed_under_their_names_make_another_run(
+    tiny: Path, quick: Path, tmp_path: Path
+) -> None:
+    """Else the model of the old ones would be taken for one of the new."""
+    folder = class_folders(tmp_path / "sounds", kinds=("hum", "hiss"), each=3)
+    call = command(folder, "mine", tiny, quick, tmp_path, "--steps", "1", "--batch", "1")
+    run(call)
+    moved = folder.rename(tmp_path / "elsewhere")
+    again = [each.replace(str(folder), str(moved)) for each in call]
+    run(again)
+    write_sound(moved / "hum" / "1-0-A-0.wav", "hum", 0.6, 99)
+    result = CliRunner().invoke(app, again)
+    assert result.exit_code == 1
+    assert "belongs to another recipe or corpus" in result.stderr
+
+
 def test_it_stops_where_nothing_gets_better(folders: Path, tiny: Path, quick: Path, tmp_path: Path) -> None:
     call = command(
         folders, "mine", tiny, quick, tmp_path, "--steps", "500", "--patience", "2", "--batch", "2"
@@ -301,6 +317,7 @@ def test_the_zoo_takes_it_once(
     ("options", "message"),
     [
         ({"valid_share": 0.0}, "--valid-share"),
+        ({"valid_share": 0.7}, "--valid-share: expected a number above 0, at most 0.5"),
         ({"score_function": "linear"}, "--score-function"),
         ({"class_weights": "heavy"}, "--class-weights"),
         ({"recipe": "no-such"}, "no such file"),

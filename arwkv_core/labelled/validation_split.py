@@ -12,6 +12,9 @@ from .folds import assign_folds
 from .problems import Problems
 from .segment import Segment
 
+MOST_SHARE = 0.5
+"""The recordings are parted into equal shares, of which one is held back."""
+
 
 def with_validation(
     segments: Sequence[Segment], share: float, fold: str | None, seed: int, problems: Problems
@@ -22,7 +25,7 @@ def with_validation(
     ----------
     segments : sequence of Segment
     share : float
-        Of the recordings that are to be learnt from, where nothing says which to validate on; between 0 and 1.
+        Of the recordings that are to be learnt from, where nothing says which to validate on; above 0, at most a half.
     fold : str, optional
         The recordings of this fold, by their table or at the beginning of their names.
     seed : int
@@ -37,8 +40,8 @@ def with_validation(
     """
     if fold is None and any(segment.fold for segment in segments):
         problems.note(f"--valid-fold: expected a fold of the table's, one of {', '.join(_folds(segments))}")
-    if not 0 < share < 1:
-        raise UsageError(f"--valid-share: expected a number between 0 and 1, found {share:g}")
+    if not 0 < share <= MOST_SHARE:
+        raise UsageError(f"--valid-share: expected a number above 0, at most {MOST_SHARE:g}, found {share:g}")
     if fold is not None:
         named = None if any(segment.fold for segment in segments) else BY_NAME
         found = [_by_fold(segment, fold) for segment in with_folds(segments, named, seed, problems)]
@@ -51,7 +54,7 @@ def with_validation(
         for segment in segments:
             if segment.split != "test":
                 groups.setdefault(segment.group, []).extend(segment.labels)
-        parts = assign_folds(groups, max(2, round(1 / share)), seed)
+        parts = assign_folds(groups, round(1 / share), seed)
         found = [
             segment
             if segment.split == "test"

@@ -178,6 +178,8 @@ def finetune(
         in_silence = plan.loss.kind == "softmax" and not keep_classes
         corpus = corpus_of(dataset, labels, longest, in_silence=in_silence)
         mels = shared_mel_store(corpus, store, processes, progress=progress)
+        if processes.first:  # whose folder it is: sounds that have changed under their names make another run
+            plan = dataclasses.replace(plan, data=dataclasses.replace(plan.data, manifest=mels.sha256()))
         if keep_classes:
             untaught = corpus
             corpus = processes.in_turn(lambda: taught_by(scorer, untaught, mels, store, progress=shown))

@@ -24,6 +24,9 @@ SILENCE = -15.942385
 
 WHOLE = (0.0, math.inf)
 
+HASHED_FRAMES = 1 << 15
+"""Frames that are hashed at once: 8 MB."""
+
 _VERSION = 1
 
 
@@ -43,6 +46,13 @@ class MelStore:
 
     def __getitem__(self, clip: int) -> NDArray[np.float16]:
         return self.frames[self.offsets[clip] : self.offsets[clip + 1]]
+
+    def sha256(self) -> str:
+        """Hash of all that is in it, wherever the recordings lie."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.offsets).data)
+        for first in range(0, len(self.frames), HASHED_FRAMES):
+            digest.update(np.ascontiguousarray(self.frames[first : first + HASHED_FRAMES]).data)
+        return digest.hexdigest()
 
 
 def open_mel_store(
