@@ -1,18 +1,13 @@
 """Fine-tuning as its user meets it: labelled sounds and a model in, a model of own classes out, killed or not."""
 
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from fake_models import published_file
+from finetune_calls import command, quick_recipe, run
 from own_sounds import class_folders, label_tracks, tiny_model, write_csv, write_sound
 from typer.testing import CliRunner
 
@@ -26,10 +21,7 @@ from arwkv_core.training.class_balance import class_weights
 from arwkv_core.training.likelihood import known_likelihood
 from arwkv_core.training.own_corpus import corpus_of
 from arwkv_core.training.recipe import LossTable, Recipe
-from arwkv_core.training.run import find_recipe
 from arwkv_core.training.student import Student
-
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -45,23 +37,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled recipe with shorter examples, validated often."""
-    text = find_recipe("finetune").read_text()
-    path = tmp_path_factory.mktemp("recipe") / "quick.toml"
-    text = text.replace("seconds = [4.8]", "seconds = [0.8]").replace("every_steps = 50", "every_steps = 10")
-    path.write_text(text.replace("ema = 0.99", "ema = 0.8"))
-    return path
-
-
-def command(data: Path, name: str, model: Path, recipe: Path, folder: Path, *more: str | Path) -> list[str]:
-    fixed = ["--name", name, "--model", model, "--recipe", recipe, "--run", folder / "run"]
-    where = ["--output", folder / "model", "--cache", folder.parent / "mels", "--device", "cpu", "--quiet"]
-    return [str(each) for each in ("finetune", data, *fixed, *where, *more)]
-
-
-def run(call: list[str]) -> dict:
-    result = CliRunner().invoke(app, [*call, "--format", "json"], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
+    return quick_recipe(tmp_path_factory.mktemp("recipe") / "quick.toml")
 
 
 def log(folder: Path) -> list[dict]:
@@ -89,67 +65,6 @@ def test_a_folder_of_clips_becomes_a_model_that_tags(tiny: Path, quick: Path, tm
     assert card.count("## Metrics") == 1
     assert run(call) == report  # it is done: nothing is repeated
     assert arwkv_core.load(tmp_path / "model", "cpu").config == tagger.config
-
-
-def test_a_killed_run_ends_in_the_same_weights(
-    folders: Path, tiny: Path, quick: Path, tmp_path: Path
-) -> None:
-    def call(folder: str, *more: str) -> list[str]:
-        return [
-            sys.executable,
-            "-m",
-            "arwkv_cli",
-            *command(folders, "mine", tiny, quick, tmp_path / folder, "--steps", "40", *more),
-        ]
-
-    environment = os.environ | ONE_THREAD
-    process = subprocess.Popen(call("killed", "--checkpoint-seconds", "0"), env=environment)
-    while not (tmp_path / "killed" / "run" / "checkpoint.pt").exists() and process.poll() is None:
-        time.sleep(0.02)
-    time.sleep(random.uniform(0, 0.3))
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    for folder in ("killed", "whole"):
-        done = subprocess.run(call(folder), capture_output=True, text=True, env=environment, check=False)
-        assert done.returncode == 0, done.stderr
-    found, expected = (tmp_path / folder / "model" / "model.safetensors" for folder in ("killed", "whole"))
-    assert found.read_bytes() == expected.read_bytes()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_stopped_is_kept_and_says_how_to_go_on(
-    number: signal.Signals, folders: Path, tiny: Path, quick: Path, tmp_path: Path
-) -> None:
-    arguments = command(folders, "mine", tiny, quick, tmp_path, "--steps", "2000", "--patience", "0")
-    call = [sys.executable, "-m", "arwkv_cli", *arguments]
-    process = subprocess.Popen(call, env=os.environ | ONE_THREAD, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "run" / "log.jsonl").exists() and process.poll() is None:
-        time.sleep(0.02)
-    second = CliRunner().invoke(app, arguments)  # into the same folder
-    process.send_signal(number)
-    _, messages = process.communicate()
-    assert process.returncode == 130, messages
-    assert second.exit_code == 1
-    assert "another process trains there" in second.stderr
-    assert "--run" in second.stderr
-    assert f"this goes on: arwkv finetune {folders}" in messages
-    assert (tmp_path / "run" / "checkpoint.pt").is_file()
-
-
-def test_sounds_that_have_changed_under_their_names_make_another_run(
-    tiny: Path, quick: Path, tmp_path: Path
-) -> None:
-    """Else the model of the old ones would be taken for one of the new."""
-    folder = class_folders(tmp_path / "sounds", kinds=("hum", "hiss"), each=3)
-    call = command(folder, "mine", tiny, quick, tmp_path, "--steps", "1", "--batch", "1")
-    run(call)
-    moved = folder.rename(tmp_path / "elsewhere")
-    again = [each.replace(str(folder), str(moved)) for each in call]
-    run(again)
-    write_sound(moved / "hum" / "1-0-A-0.wav", "hum", 0.6, 99)
-    result = CliRunner().invoke(app, again)
-    assert result.exit_code == 1
-    assert "belongs to another recipe or corpus" in result.stderr
 
 
 def test_it_stops_where_nothing_gets_better(folders: Path, tiny: Path, quick: Path, tmp_path: Path) -> None:
