@@ -156,4 +156,5 @@ def finetune(
     from arwkv_cli.probe_table import print_remarks, print_results
 
     print_results(report.name, report.folder, {"valid": report.valid, "test": report.test})
-    print_remarks(report.remarks)
+    if not quiet:
+        print_remarks(report.remarks)
