@@ -16,7 +16,7 @@ from arwkv_core.architecture import Architecture
 from arwkv_core.checkpoint import save_model_folder
 from arwkv_core.labels import LabelSet
 
-NEEDS = {"--events": "sed_eval", "--confusion": "matplotlib"}
+NEEDS = {"--confusion": "matplotlib"}
 COMMAND = re.compile(r"^arwkv (evaluate .+?)(?: +#.*)?$", re.MULTILINE)
 
 

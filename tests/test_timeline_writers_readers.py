@@ -1,7 +1,7 @@
 """Every format of timelines, read back by the program it is meant for or by its best-known reader.
 
-`sed_scores_eval` and `dcase_util` come with the extra ``readers``: one has to be compiled, the other brings
-matplotlib and more. Where they are missing, the strict parsers of `timeline_parsers` still read what they would.
+`sed_scores_eval` has to be compiled, so it comes with the extra ``readers``. Where it is missing, the strict parsers of
+`timeline_parsers` still read what it would.
 """
 
 import dataclasses
