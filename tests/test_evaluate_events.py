@@ -118,8 +118,8 @@ def test_bad_annotations_are_named(
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ([], "expected a manifest or --events, found neither"),
-        (["manifest.csv", "--events", "e.tsv"], "expected a manifest or --events, found both"),
+        ([], "expected a manifest, --events or --hear, found none of them"),
+        (["manifest.csv", "--events", "e.tsv"], "--events or --hear, found a manifest and --events"),
         (["manifest.csv", "--segment", "2"], "--segment: goes with --events only"),
         (["manifest.csv", "--context", "60"], "--context: goes with --events only"),
         (["--events", "e.tsv", "--split", "valid"], "--split: goes with a manifest only"),
