@@ -1,14 +1,21 @@
 """``arwkv finetune``: labelled sounds and a model in, a model of the user's own classes out."""
 
+from __future__ import annotations
+
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from arwkv_cli.probe import Backbone, Background, Data, Format, ModelOutput, Name, ScoreFunction, Scores
 from arwkv_cli.run_options import Quiet
 from arwkv_core.constants import DEFAULT_MODEL
+from arwkv_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from arwkv_core.training.finetune import FinetuneReport
+    from arwkv_core.training.fold_runs import FoldsReport
 
 
 class ClassWeights(str, Enum):
@@ -67,6 +74,15 @@ def finetune(
             help="Hold back this fold: by the column fold, or by the number at the beginning of files' names.",
         ),
     ] = None,
+    folds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|name|column",
+            help="Cross-validate instead of making a model: for each of N folds, whole recordings each, train on the "
+            "others and test on it. name takes the number at the beginning of each file's name, as in ESC-50; column "
+            "the table's column fold.",
+        ),
+    ] = None,
     keep_classes: Annotated[
         bool,
         typer.Option(
@@ -111,37 +127,54 @@ def finetune(
     """
     import json
 
-    from arwkv_core.training.finetune import finetune as work
+    options: dict[str, Any] = {
+        "model": model,
+        "run": run,
+        "recipe": recipe,
+        "steps": steps,
+        "batch": batch,
+        "rate": rate,
+        "patience": patience,
+        "valid_share": valid_share,
+        "keep_classes": keep_classes,
+        "background": background,
+        "score_function": score_function.value,
+        "class_weights": class_weights.value,
+        "seed": seed,
+        "cache": cache,
+        "device": device,
+        "overwrite": overwrite,
+        "checkpoint_seconds": checkpoint_seconds,
+        "progress": not quiet,
+    }
+    report: FinetuneReport | FoldsReport | None
+    if folds is None:
+        from arwkv_core.training.finetune import finetune as work
 
-    report = work(
-        data,
-        name,
-        model=model,
-        output=output,
-        run=run,
-        recipe=recipe,
-        steps=steps,
-        batch=batch,
-        rate=rate,
-        patience=patience,
-        valid_share=valid_share,
-        valid_fold=valid_fold,
-        keep_classes=keep_classes,
-        background=background,
-        score_function=score_function.value,
-        class_weights=class_weights.value,
-        seed=seed,
-        cache=cache,
-        device=device,
-        overwrite=overwrite,
-        checkpoint_seconds=checkpoint_seconds,
-        progress=not quiet,
-    )
+        report = work(data, name, output=output, valid_fold=valid_fold, **options)
+    else:
+        from arwkv_core.training.fold_runs import finetune_folds
+
+        for option, value in (("--output", output), ("--valid-fold", valid_fold)):
+            if value is not None:
+                raise UsageError(
+                    f"{option}: does not go with --folds, which makes no model and tests every fold"
+                )
+        report = finetune_folds(data, name, folds=folds, **options)
     if report is None:  # the first of several processes prints
         return
     if format is Format.JSON:
         typer.echo(json.dumps(report.to_dict(), indent=2, allow_nan=False))
         return
-    from arwkv_cli.probe_table import print_results
+    _print(report)
 
-    print_results(report.name, report.folder, {"valid": report.valid, "test": report.test})
+
+def _print(report: FinetuneReport | FoldsReport) -> None:
+    from arwkv_cli.probe_table import print_folds, print_place, print_results
+    from arwkv_core.training.fold_runs import FoldsReport
+
+    if isinstance(report, FoldsReport):
+        print_folds(report.folds, report.cross_validation)
+        print_place(report.name, report.folder)
+    else:
+        print_results(report.name, report.folder, {"valid": report.valid, "test": report.test})
