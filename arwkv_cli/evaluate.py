@@ -50,19 +50,25 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    split: Annotated[Split, typer.Option(help="Which clips to use.")] = Split.TEST,
+    split: Annotated[Split, typer.Option(help="With a manifest: which clips to use.")] = Split.TEST,
     labels: Annotated[
-        Path | None, typer.Option(help="Classes of the corpus.  [default: labels.csv beside the manifest]")
+        Path | None,
+        typer.Option(
+            help="With a manifest: classes of the corpus.  [default: labels.csv beside the manifest]"
+        ),
     ] = None,
     teacher: Annotated[
         Path | None,
-        typer.Option(help="A teacher's scores to compare with.  [default: teacher_frames.npz there, if any]"),
+        typer.Option(
+            help="With a manifest: a teacher's scores to compare with.  [default: teacher_frames.npz there, if any]"
+        ),
     ] = None,
     confusion: Annotated[
         Path | None,
         typer.Option(
             metavar="PNG",
-            help="Draw what clips of one label each are taken for (needs matplotlib), such as ESC-10's.",
+            help="With a manifest: draw what clips of one label each are taken for, such as ESC-10's "
+            "(needs matplotlib).",
         ),
     ] = None,
     events: Annotated[
@@ -83,23 +89,37 @@ def evaluate(
     ] = None,
     audio: Annotated[
         Path | None,
-        typer.Option(help="Where annotated recordings lie.  [default: as named, or beside the annotations]"),
+        typer.Option(
+            help="With --events: where the recordings lie.  [default: as named, or beside the annotations]"
+        ),
     ] = None,
-    segment: Annotated[float, typer.Option(metavar="SECONDS", help="Length of a segment.")] = 1.0,
+    segment: Annotated[
+        float, typer.Option(metavar="SECONDS", help="With --events: length of a segment.")
+    ] = 1.0,
     collar: Annotated[
         float,
-        typer.Option(metavar="SECONDS", help="How far an event's onset may be off, and its end at least."),
+        typer.Option(
+            metavar="SECONDS",
+            help="With --events: how far an event's onset may be off, and its end at least.",
+        ),
     ] = 0.2,
     offset_share: Annotated[
-        float, typer.Option(help="How far its end may be off, as a share of its length, if that is more.")
+        float,
+        typer.Option(
+            help="With --events: how far its end may be off, as a share of its length, if that is more."
+        ),
     ] = 0.2,
     on: Annotated[
         float | None,
-        typer.Option(help="Score at which events start.  [default: the model's, class by class]"),
+        typer.Option(
+            help="With --events: score at which events start.  [default: the model's, class by class]"
+        ),
     ] = None,
     hop: Hop = None,
     context: Context = None,
-    per_class: Annotated[bool, typer.Option("--per-class", help="Print all numbers of each class.")] = False,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="With a manifest: print all numbers of each class.")
+    ] = False,
     require: Annotated[
         list[str] | None,
         typer.Option(
