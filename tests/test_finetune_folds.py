@@ -152,6 +152,7 @@ def test_label_files_and_kept_classes_are_taken(tiny: Path, quick: Path, tmp_pat
         (["--folds", "1"], "--folds: expected at least 2, or name, found 1", 2),
         (["--folds", "some"], "--folds: expected at least 2, or name, found some", 2),
         (["--folds", "column"], "--folds column: expected a table with the column fold, found none", 1),
+        (["--folds", "2", "--name", "../x"], "--name: expected up to", 2),
         (["--folds", "2", "--output", "x"], "--output: does not go with --folds", 2),
         (["--folds", "2", "--valid-fold", "1"], "--valid-fold: does not go with --folds", 2),
         (["--folds", "2", "--valid-share", "1"], "--valid-share: expected a number between 0 and 1", 2),

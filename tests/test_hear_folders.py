@@ -124,8 +124,9 @@ METADATA_PROBLEMS: list[tuple[dict[str, Any], str]] = [
         'split_mode: expected trainvaltest or new_split_kfold or presplit_kfold, found "random"',
     ),
     ({"splits": ["train", "test"]}, 'splits: expected train, valid, test, found ["train", "test"]'),
-    ({"split_mode": "new_split_kfold"}, "nfolds: expected at least 3, found none"),
-    ({"split_mode": "new_split_kfold", "nfolds": 2}, "nfolds: expected at least 3, found 2"),
+    ({"split_mode": "new_split_kfold"}, "nfolds: expected 3 to 1000, found none"),
+    ({"split_mode": "new_split_kfold", "nfolds": 2}, "nfolds: expected 3 to 1000, found 2"),
+    ({"split_mode": "new_split_kfold", "nfolds": 10**9}, "nfolds: expected 3 to 1000, found 1000000000"),
     (
         {"split_mode": "presplit_kfold", "splits": ["a", "a", "b"]},
         "splits: expected at least 3 different folds",
@@ -170,6 +171,11 @@ def test_metadata_that_make_no_sense_are_told(tmp_path: Path, changes: dict[str,
         ("idx,label\n0,hum\n1,hum\n", "line 3: expected a label of its own, found 'hum'"),
         ("idx,label\n0,hum\n1\n", "line 3: expected a label of its own, found ''"),
         ("idx,label\n0,hum\n2,hiss\n", "expected the indices 0 to 1, found none that is 1"),
+        ("idx,label\n0," + 200_000 * "m" + "\n", "line 2: expected fields of a table, found what is none: "),
+        (
+            "idx,label\n" + 5000 * "1" + ",hum\n",
+            "line 2: expected an index of its own, from 0 on, found '1111",
+        ),
         ("idx,label\n-1,hum\n", "line 2: expected an index of its own, from 0 on, found '-1'"),
         ("idx,label\n0,hum\n", 'labels of labelvocabulary.csv, found "hiss"'),
     ],
@@ -307,11 +313,13 @@ def test_vocabulary_and_metadata_are_told_together(tmp_path: Path) -> None:
     assert "labelvocabulary.csv: can't be read" in str(caught.value)
 
 
-def test_brackets_without_end_are_no_crash(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", ["[" * 200_000, "9" * 20_000 + "}", '"' + "x" * 200_000 + '"}'])
+def test_values_without_end_are_no_crash(tmp_path: Path, value: str) -> None:
     folder = scene_task(tmp_path / "kinds", each=1)
-    (folder / "test.json").write_text('{"a": ' + "[" * 200_000)
-    with pytest.raises(DatasetError, match=r"test\.json"):
+    (folder / "test.json").write_text('{"a": ' + value)
+    with pytest.raises(DatasetError, match=r"test\.json") as caught:
         read(folder)
+    assert len(str(caught.value)) < 2000
 
 
 def test_kinds_of_sounds_are_the_vocabulary(tmp_path: Path) -> None:

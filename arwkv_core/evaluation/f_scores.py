@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .event_matching import count_matches
+from .event_matching import Times, count_matches
 from .heard import Findings
-from .segments import segment_truth
+from .segments import Span, segment_truth
 
 Integers = NDArray[np.int64]
 
@@ -90,15 +90,19 @@ def event_f1(
     """
     hits, true, found = np.zeros((3, classes), np.int64)
     for recording in recordings:
-        for column in range(classes):
-            one, two = (
-                [(start, end) for start, end, kind in spans if kind == column]
-                for spans in (recording.truth, recording.found)
-            )
-            hits[column] += count_matches(one, two, collar, offset_share)
-            true[column] += len(one)
-            found[column] += len(two)
+        one, two = _by_class(recording.truth, classes), _by_class(recording.found, classes)
+        true += [len(times) for times in one]
+        found += [len(times) for times in two]
+        hits += [count_matches(*pair, collar, offset_share) for pair in zip(one, two, strict=True)]
     return _f_scores(hits, true, found)
+
+
+def _by_class(spans: Sequence[Span], classes: int) -> list[list[Times]]:
+    """Times of the events of each class."""
+    times: list[list[Times]] = [[] for _ in range(classes)]
+    for start, end, column in spans:
+        times[column].append((start, end))
+    return times
 
 
 def _segments(

@@ -6,7 +6,6 @@ what is in each split, and the sounds lie in folders named after sample rate and
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from arwkv_core.labelled.problems import Problems
 from .metadata import Metadata, read_metadata
 from .split_file import read_split
 from .task import HearTask, TaskClip
+from .vocabulary import read_vocabulary
 
 METADATA = "task_metadata.json"
 VOCABULARY = "labelvocabulary.csv"
@@ -43,7 +43,7 @@ def read_hear_task(folder: Path) -> HearTask:
     """Read the task in a folder; see `read_hear_tasks`."""
     problems = Problems(str(folder))
     metadata = read_metadata(folder / METADATA, problems)
-    labels = _read_vocabulary(folder / VOCABULARY, problems)
+    labels = read_vocabulary(folder / VOCABULARY, problems)
     if metadata is None or labels is None:
         problems.raise_any()
         raise AssertionError("what is missing was noted")
@@ -77,36 +77,6 @@ def _task_folders(path: Path) -> list[Path]:
     if not inside:
         raise DatasetError(f"{path}: expected {METADATA} there or in folders below it, found none")
     return inside
-
-
-def _read_vocabulary(path: Path, problems: Problems) -> tuple[str, ...] | None:
-    """Labels in the order of their indices; None, with what is wrong noted, where there are none."""
-    text = problems.text_of(path)
-    if text is None:
-        return None
-    before = len(problems.found)
-    rows = csv.DictReader(text.splitlines())
-    if not {"idx", "label"} <= set(rows.fieldnames or ()):
-        problems.add(
-            f"{path}, line 1", "the columns idx and label", ", ".join(rows.fieldnames or ()) or "none"
-        )
-        return None
-    labels: dict[int, str] = {}
-    for row in rows:
-        place = f"{path}, line {rows.line_num}"
-        index, label = row["idx"] or "", row["label"] or ""
-        if not index.isdecimal() or int(index) in labels:
-            problems.add(place, "an index of its own, from 0 on", repr(index))
-        elif not label or label in labels.values():
-            problems.add(place, "a label of its own", repr(label))
-        else:
-            labels[int(index)] = label
-    if len(problems.found) == before and sorted(labels) != list(range(len(labels))):
-        missing = min(set(range(len(labels))) - set(labels))
-        problems.add(str(path), f"the indices 0 to {len(labels) - 1}", f"none that is {missing}")
-    if len(problems.found) == before and not labels:
-        problems.add(str(path), "at least one label", "none")
-    return tuple(labels[index] for index in sorted(labels)) if len(problems.found) == before else None
 
 
 def _choose_rate(folder: Path, metadata: Metadata, problems: Problems) -> int:

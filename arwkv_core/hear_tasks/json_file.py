@@ -48,6 +48,9 @@ def read_object(path: Path, problems: Problems) -> dict[str, Any] | None:
     except RecursionError:
         problems.add(str(path), "JSON", "brackets that are nested too deeply")
         return None
+    except ValueError as error:  # a number of thousands of digits
+        problems.add(str(path), "JSON", f"what can't be read: {error}")
+        return None
     if not isinstance(value, dict):
         problems.add(str(path), "an object in braces", shown(value))
         return None

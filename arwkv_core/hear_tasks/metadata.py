@@ -21,6 +21,8 @@ GRID_KEYS = ("median_filter_ms", "min_duration")
 FEWEST_FOLDS = 3
 """One is tested, one chooses, and from the others is learnt."""
 
+MOST_FOLDS = 1000
+
 
 @dataclass(frozen=True)
 class Metadata:
@@ -108,8 +110,8 @@ class _Entries:
                 self.add("splits", f"at least {FEWEST_FOLDS} different folds")
             return folds
         count = self.entries.get("nfolds")
-        if isinstance(count, bool) or not isinstance(count, int) or count < FEWEST_FOLDS:
-            self.add("nfolds", f"at least {FEWEST_FOLDS}")
+        if isinstance(count, bool) or not isinstance(count, int) or not FEWEST_FOLDS <= count <= MOST_FOLDS:
+            self.add("nfolds", f"{FEWEST_FOLDS} to {MOST_FOLDS}")
             return ()
         return tuple(f"fold{index:02}" for index in range(count))
 

@@ -125,6 +125,8 @@ def finetune_folds(
     ArwkvError
         If model, recipe or a folder can't be used.
     """
+    from arwkv_models import check_name
+
     folder = Path(run) if run is not None else Path("runs") / name
     work = OwnRun(
         name=name,
@@ -145,6 +147,7 @@ def finetune_folds(
     with contextlib.closing(Processes(device)) as processes:
 
         def prepare() -> tuple[ModelScorer, Dataset, dict[str, Dataset], Recipe]:
+            check_name(name, overwrite=True)
             scorer = work.start(processes.device)
             dataset = read_dataset(
                 data,
