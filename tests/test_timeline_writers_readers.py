@@ -25,7 +25,7 @@ from arwkv_core.writers import TIMELINE_FORMATS
 
 DATA = Path(__file__).parent / "data"
 ODD_FILE = r"caf\udce9/t\udcfc\udcdf 1.wav"
-NOT_INSTALLED = 'not installed (pip install "arwkv[readers]"); a strict parser reads the file in its place'
+NOT_INSTALLED = "not here, or can't be imported; a strict parser reads the file in its place"
 
 Spans = list[tuple[float, float, str]]
 
