@@ -108,6 +108,36 @@ def test_windows_side_by_side_are_windows_alone(model: ARWKV, threads: int, wind
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_threads_that_work_side_by_side_have_no_others_help_them(model: ARWKV, threads: int) -> None:
+    """They would be more than there are cores, and wait for one another at each product."""
+    before = torch.get_num_threads()
+    fbank = log_mels(12, 5)
+    seen = []
+
+    def finish(embeddings: Tensor) -> Tensor:
+        seen.append((threading.get_ident(), torch.get_num_threads()))
+        return embeddings
+
+    try:
+        torch.set_num_threads(threads)
+        Inference(model, "fp32").run(fbank, torch.clone, finish)
+    finally:
+        torch.set_num_threads(before)
+    assert len(seen) == 5
+    assert threading.get_ident() not in {thread for thread, _ in seen}
+    assert {count for _, count in seen} == {1}
+
+
+def test_what_is_done_before_and_after_is_done_to_each_window(model: ARWKV) -> None:
+    fbank = log_mels(12, 3)
+    network = Inference(model, "fp32")
+    with torch.inference_mode():
+        expected = network.step_embeddings(fbank - 1)[:, :4] * 2
+        found = network.run(fbank, lambda x: x - 1, lambda x: x[:, :4] * 2)
+    assert torch.equal(torch.cat(found), expected)
+
+
 def test_a_window_that_is_no_number_spoils_no_other(model: ARWKV) -> None:
     fbank = log_mels(12, 3)
     network = Inference(model, "bf16")
