@@ -208,6 +208,30 @@ def test_extreme_products_stay_numbers(scale: float, dtype: torch.dtype) -> None
     assert out.isfinite().all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("tokens", [1, 33, 64])
+def test_one_thread_gives_what_several_give(tokens: int, dtype: torch.dtype) -> None:
+    sequences, width = 2, 192
+    random = torch.Generator().manual_seed(0)
+    products = tuple(torch.randn(sequences, tokens, width, generator=random).to(dtype) for _ in range(7))
+    weights = MixWeights(*(torch.randn(width, generator=random) for _ in range(8)))
+    gate = torch.randn(sequences, tokens, 3, generator=random)
+    found = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            out = torch.full((sequences, tokens, width), float("nan"), dtype=dtype)
+            rows = torch.full((row_floats(sequences, tokens, width),), float("nan"))
+            time_mix(products, products[2], gate, weights, rows, out)
+            found.append(out)
+    finally:
+        torch.set_num_threads(before)
+    assert found[0].isfinite().all()
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
 def test_the_shift_adds_what_is_pending_once() -> None:
     random = torch.Generator().manual_seed(0)
     x, pending = (torch.randn(2, 40, 8, 64, generator=random) for _ in range(2))
