@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from arwkv_core.allocator import keep_freed_memory
 from arwkv_core.checkpoint import ACTIVE_THRESHOLDS, save_model_folder
 from arwkv_core.errors import ArwkvError, ConfigError
 from arwkv_core.evaluate import Evaluation, evaluate_scores
@@ -20,7 +21,6 @@ from arwkv_core.model_config import ModelConfig
 from arwkv_core.prefetch import prefetch
 from arwkv_core.toml_writer import TomlValue
 
-from .allocator import keep_freed_memory
 from .batches import BatchMaker
 from .card import card_text
 from .class_balance import class_weights, target_frequency
