@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from arwkv_cli.run_options import Context, Hop, Precision
+from arwkv_cli.run_options import Context, Device, Hop, Precision
 from arwkv_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def evaluate(
             "counts errors; may be repeated.",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    device: Device = "auto",
     precision: Precision = "auto",
     format: Annotated[
         Format,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arwkv_cli.probe import Backbone, Background, Data, Format, ModelOutput, Name, ScoreFunction, Scores
-from arwkv_cli.run_options import Quiet
+from arwkv_cli.listing import FormatOption, ListingFormat
+from arwkv_cli.probe import Backbone, Background, Data, ModelOutput, Name, ScoreFunction, Scores
+from arwkv_cli.run_options import Device, Quiet
 from arwkv_core.constants import DEFAULT_MODEL
 from arwkv_core.errors import UsageError
 
@@ -105,10 +106,8 @@ def finetune(
             help="Folder for decoded log-mels, 92 MB an hour.  [default: cache in the run's folder]"
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    format: Annotated[
-        Format, typer.Option("--format", "-f", help="How to print what was measured: a table, or JSON.")
-    ] = Format.TABLE,
+    device: Device = "auto",
+    format: FormatOption = ListingFormat.TABLE,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -163,7 +162,7 @@ def finetune(
         report = finetune_folds(data, name, folds=folds, **options)
     if report is None:  # the first of several processes prints
         return
-    if format is Format.JSON:
+    if format is ListingFormat.JSON:
         typer.echo(json.dumps(report.to_dict(), indent=2, allow_nan=False))
         return
     _print(report)
