@@ -26,6 +26,7 @@ from arwkv_cli.tag import tag
 from arwkv_cli.timeline import timeline
 from arwkv_cli.train import train
 from arwkv_core import __version__
+from arwkv_core.own_process import settle
 
 app = typer.Typer(
     name="arwkv",
@@ -84,6 +85,7 @@ def main() -> None:
     """Run the command line of this process, and exit with its code."""
     if not os.environ.get("COLUMNS", "").strip("0"):  # 0 is "unknown"; rich would draw nothing at all
         os.environ.pop("COLUMNS", None)
+    settle()
     try:
         app()
     except KeyboardInterrupt:  # between commands: the group takes care of those inside one

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arwkv_cli.evaluate import Split
 from arwkv_cli.listing import FormatOption, ListingFormat
-from arwkv_cli.run_options import Precision
+from arwkv_cli.run_options import Device, Precision
 
 if TYPE_CHECKING:
     from arwkv_core.calibrating.calibrate import CalibrationReport
-
-
-class Split(str, Enum):
-    """Part of a corpus."""
-
-    TRAIN = "train"
-    VALID = "valid"
-    TEST = "test"
 
 
 def calibrate(
@@ -43,7 +35,10 @@ def calibrate(
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Classes of the corpus.  [default: labels.csv beside the manifest]")
+        Path | None,
+        typer.Option(
+            help="Classes of the corpus.  [default: labels.csv beside the manifest, else those of the model]"
+        ),
     ] = None,
     teacher: Annotated[
         Path | None,
@@ -52,7 +47,7 @@ def calibrate(
             "teacher_frames.npz beside the manifest, if any; else these count as absent]"
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    device: Device = "auto",
     precision: Precision = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a calibration, or an --output, that is there.")

@@ -1,15 +1,23 @@
 """``arwkv finetune``: labelled sounds and a model in, a model of the user's own classes out."""
 
+from __future__ import annotations
+
 import contextlib
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arwkv_cli.probe import Backbone, Background, Data, Format, ModelOutput, Name, ScoreFunction, Scores
-from arwkv_cli.run_options import Quiet
+from arwkv_cli.listing import FormatOption, ListingFormat
+from arwkv_cli.probe import Backbone, Background, Data, ModelOutput, Name, ScoreFunction, Scores
+from arwkv_cli.run_options import Device, Quiet
 from arwkv_core.constants import DEFAULT_MODEL
+from arwkv_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from arwkv_core.training.finetune import FinetuneReport
+    from arwkv_core.training.fold_runs import FoldsReport
 
 
 class ClassWeights(str, Enum):
@@ -69,6 +77,15 @@ def finetune(
             help="Hold back this fold: by the column fold, or by the number at the beginning of files' names.",
         ),
     ] = None,
+    folds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|name|column",
+            help="Cross-validate instead of making a model: for each of N folds, whole recordings each, train on the "
+            "others and test on it. name takes the number at the beginning of each file's name, as in ESC-50; column "
+            "the table's column fold.",
+        ),
+    ] = None,
     keep_classes: Annotated[
         bool,
         typer.Option(
@@ -91,10 +108,8 @@ def finetune(
             help="Folder for decoded log-mels, 92 MB an hour.  [default: cache in the run's folder]"
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    format: Annotated[
-        Format, typer.Option("--format", "-f", help="How to print what was measured: a table, or JSON.")
-    ] = Format.TABLE,
+    device: Device = "auto",
+    format: FormatOption = ListingFormat.TABLE,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -115,46 +130,63 @@ def finetune(
     import os
 
     from arwkv_cli.interruption import command_to_go_on, interruptible
-    from arwkv_core.training.finetune import finetune as work
+    from arwkv_core.training.finetune import finetune as trained
+    from arwkv_core.training.fold_runs import finetune_folds
 
+    options: dict[str, Any] = {
+        "model": model,
+        "run": run,
+        "recipe": recipe,
+        "steps": steps,
+        "batch": batch,
+        "rate": rate,
+        "patience": patience,
+        "valid_share": valid_share,
+        "keep_classes": keep_classes,
+        "background": background,
+        "score_function": score_function.value,
+        "class_weights": class_weights.value,
+        "seed": seed,
+        "cache": cache,
+        "device": device,
+        "overwrite": overwrite,
+        "checkpoint_seconds": checkpoint_seconds,
+        "progress": not quiet,
+    }
+    if folds is not None:
+        for option, value in (("--output", output), ("--valid-fold", valid_fold)):
+            if value is not None:
+                raise UsageError(
+                    f"{option}: does not go with --folds, which makes no model and tests every fold"
+                )
+    report: FinetuneReport | FoldsReport | None
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # else torchrun tells all processes when to end
     with interruptible() if alone else contextlib.nullcontext():
         try:
-            report = work(
-                data,
-                name,
-                model=model,
-                output=output,
-                run=run,
-                recipe=recipe,
-                steps=steps,
-                batch=batch,
-                rate=rate,
-                patience=patience,
-                valid_share=valid_share,
-                valid_fold=valid_fold,
-                keep_classes=keep_classes,
-                background=background,
-                score_function=score_function.value,
-                class_weights=class_weights.value,
-                seed=seed,
-                cache=cache,
-                device=device,
-                overwrite=overwrite,
-                checkpoint_seconds=checkpoint_seconds,
-                progress=not quiet,
-            )
+            if folds is None:
+                report = trained(data, name, output=output, valid_fold=valid_fold, **options)
+            else:
+                report = finetune_folds(data, name, folds=folds, **options)
         except KeyboardInterrupt:
             if alone and not overwrite:  # which would start anew
                 typer.echo(f"arwkv: what is done is kept; this goes on: {command_to_go_on()}", err=True)
             raise
     if report is None:  # the first of several processes prints
         return
-    if format is Format.JSON:
+    if format is ListingFormat.JSON:
         typer.echo(json.dumps(report.to_dict(), indent=2, allow_nan=False))
         return
-    from arwkv_cli.probe_table import print_remarks, print_results
+    _print(report, quiet=quiet)
 
-    print_results(report.name, report.folder, {"valid": report.valid, "test": report.test})
+
+def _print(report: FinetuneReport | FoldsReport, *, quiet: bool) -> None:
+    from arwkv_cli.probe_table import print_folds, print_place, print_remarks, print_results
+    from arwkv_core.training.fold_runs import FoldsReport
+
+    if isinstance(report, FoldsReport):
+        print_folds(report.folds, report.cross_validation)
+        print_place(report.name, report.folder)
+    else:
+        print_results(report.name, report.folder, {"valid": report.valid, "test": report.test})
     if not quiet:
         print_remarks(report.remarks)

@@ -6,15 +6,9 @@ from typing import Annotated
 
 import typer
 
+from arwkv_cli.listing import FormatOption, ListingFormat
 from arwkv_cli.run_options import Device, Jobs, Precision, Quiet
 from arwkv_core.constants import DEFAULT_MODEL
-
-
-class Format(str, Enum):
-    """How the report is written."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 class ScoreFunction(str, Enum):
@@ -81,9 +75,7 @@ def probe(
     device: Device = "auto",
     precision: Precision = "auto",
     jobs: Jobs = 1,
-    format: Annotated[
-        Format, typer.Option("--format", "-f", help="How to print what was measured: a table, or JSON.")
-    ] = Format.TABLE,
+    format: FormatOption = ListingFormat.TABLE,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of this name.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -111,9 +103,11 @@ def probe(
         overwrite=overwrite,
         progress=not quiet,
     )
-    if format is Format.JSON:
+    if format is ListingFormat.JSON:
         typer.echo(json.dumps(report.to_dict(), indent=2, allow_nan=False))
         return
-    from arwkv_cli.probe_table import print_report
+    from arwkv_cli.probe_table import print_remarks, print_report
 
     print_report(report)
+    if not quiet:
+        print_remarks(report.remarks)

@@ -18,23 +18,34 @@ TITLES = {"accuracy": "accuracy", "map": "mAP", "auc": "AUC"}
 
 def print_report(report: ProbeReport) -> None:
     """Print a row a fold, the mean of the folds, the test split, and a row a class."""
+    print_folds(report.folds, report.cross_validation, report.test)
+    print_place(report.name, report.folder)
+
+
+def print_folds(folds: Mapping[str, Result], together: Result, test: Result | None = None) -> None:
+    """Print a row a fold, the mean of the folds, the test split if there is one, and a row a class.
+
+    Parameters
+    ----------
+    folds : mapping of str to Result
+    together : Result
+        All folds as one.
+    test : Result, optional
+    """
     console = Console()
-    measures = [key for key in MEASURES if not _missing(report.cross_validation, key)]
+    measures = [key for key in MEASURES if not _missing(together, key)]
     table = Table(title="held out", title_justify="left")
     for column in ("fold", "clips", *(TITLES[key] for key in measures)):
         table.add_column(column, justify="left" if column == "fold" else "right")
-    for name, result in report.folds.items():
+    for name, result in folds.items():
         table.add_row(Text(name), str(result.clips), *(_text(getattr(result, key)) for key in measures))
-    spread = [_spread([getattr(result, key) for result in report.folds.values()]) for key in measures]
+    spread = [_spread([getattr(result, key) for result in folds.values()]) for key in measures]
     table.add_row("mean ± deviation", "", *spread, style="bold")
-    table.add_row("by chance", "", *_by_chance(report.cross_validation, measures))
-    if report.test is not None:
-        table.add_row("test", str(report.test.clips), *(_text(getattr(report.test, key)) for key in measures))
+    table.add_row("by chance", "", *_by_chance(together, measures))
+    if test is not None:
+        table.add_row("test", str(test.clips), *(_text(getattr(test, key)) for key in measures))
     console.print(table)
-
-    _print_classes(console, "test" if report.test else "all folds", report.test or report.cross_validation)
-    _print_place(console, report.name, report.folder)
-    print_remarks(report.remarks)
+    _print_classes(console, "test" if test else "all folds", test or together)
 
 
 def print_remarks(remarks: Sequence[str]) -> None:
@@ -59,7 +70,7 @@ def print_results(name: str, folder: str, results: Mapping[str, Result | None]) 
     table.add_row("by chance", "", *_by_chance(there[last], measures))
     console.print(table)
     _print_classes(console, last, there[last])
-    _print_place(console, name, folder)
+    print_place(name, folder)
 
 
 def _print_classes(console: Console, where: str, result: Result) -> None:
@@ -71,8 +82,9 @@ def _print_classes(console: Console, where: str, result: Result) -> None:
     console.print(classes)
 
 
-def _print_place(console: Console, name: str, folder: str) -> None:
-    console.print(f"{name}: {folder}", markup=False, highlight=False, soft_wrap=True)
+def print_place(name: str, folder: str) -> None:
+    """Say where something lies."""
+    Console().print(f"{name}: {folder}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _by_chance(result: Result, measures: Sequence[str]) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from arwkv_cli.run_options import Device
+
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe: a TOML file, or the name of a bundled one.")],
@@ -25,7 +27,7 @@ def train(
             help="Folder for decoded log-mels, 92 MB an hour.  [default: cache in the output folder]"
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    device: Device = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start anew where the folder holds a run.")
     ] = False,

@@ -40,6 +40,7 @@ _HOME = {  # public name -> module that defines it
     "embed": "embeddings",
     "extract_events": "extract",
     "finetune": "training.finetune",
+    "finetune_folds": "training.fold_runs",
     "find_start_time": "start_time",
     "load": "tagger",
     "load_model": "checkpoint",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import UsageError
 from .evaluation.confusion import Confusion, confusion_of
 from .evaluation.plain_numbers import plain
 from .event_defaults import ClassDefaults, EventDefaults
@@ -195,11 +196,22 @@ def evaluate(
     -------
     ours, teachers : Evaluation
         The second is None where there is no teacher.
+
+    Raises
+    ------
+    UsageError
+        If the manifest is a folder.
+    ArwkvError
+        If manifest, labels or teacher can't be used, or a clip can't be decoded.
     """
     from tqdm.auto import tqdm
 
     from .tagger import load
 
+    if Path(manifest).is_dir():
+        raise UsageError(
+            f"{manifest}: expected a manifest, found a folder; --hear takes tasks of HEAR, --events annotations"
+        )
     folder = Path(manifest).parent
     if teacher is None and (folder / "teacher_frames.npz").exists():
         teacher = folder / "teacher_frames.npz"

@@ -66,17 +66,20 @@ def log_mel(waveform: Waveform) -> Waveform:
     if isinstance(waveform, torch.Tensor):
         out = torch.empty(frames, N_MELS, dtype=torch.float32, device=waveform.device)
         if out.device.type == "cpu":
-            _fill(waveform, out.numpy())
+            _fill(waveform, out.numpy(), torch.get_num_threads())
         else:
             features_torch.fill(waveform, out)
         return out
     array = np.empty((frames, N_MELS), dtype=np.float32)
-    _fill(waveform, array)
+    _fill(waveform, array, torch.get_num_threads())
     return array
 
 
 class LogMelStream:
     """Log-mels of a waveform that comes in blocks of any size; together they equal `log_mel` of the whole.
+
+    They are made by the calling thread alone. A block takes it a millisecond, mostly beside a model at work: threads
+    that help it would then wait for the next block in a loop, which takes a core from the model for longer than that.
 
     Examples
     --------
@@ -109,7 +112,8 @@ class LogMelStream:
         """
         _check(samples)
         waveform = np.concatenate((self._tail, samples), dtype=np.float32) if len(self._tail) else samples
-        frames = log_mel(waveform)
+        frames = np.empty((frame_count(len(waveform)), N_MELS), dtype=np.float32)
+        _fill(waveform, frames, threads=1)
         rest = waveform[len(frames) * HOP_SAMPLES :]
         self._tail = np.array(rest, dtype=np.float32)  # a copy, so that the block can be freed
         self.frames += len(frames)
@@ -188,7 +192,7 @@ def _check(waveform: object) -> None:
         raise FeatureError(f"log_mel: {expected}, found {waveform.dtype}; divide integers by full scale")
 
 
-def _fill(waveform: np.ndarray | torch.Tensor, out: np.ndarray) -> None:
+def _fill(waveform: np.ndarray | torch.Tensor, out: np.ndarray, threads: int) -> None:
     """Write the log-mels of all complete frames of `waveform` (samples,) into `out` (frames, 128), on the CPU."""
     plan = _cpu_plan()
     for start in range(0, len(out), _PIECE_FRAMES):
@@ -201,7 +205,7 @@ def _fill(waveform: np.ndarray | torch.Tensor, out: np.ndarray) -> None:
         else:
             from arwkv_kernels import numba_mel_cpu
 
-            numba_mel_cpu.fill(samples, rows, plan, torch.get_num_threads())
+            numba_mel_cpu.fill(samples, rows, plan, threads)
 
 
 def _float32(samples: np.ndarray | torch.Tensor) -> np.ndarray:

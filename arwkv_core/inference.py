@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,6 +19,8 @@ from .constants import BANDS, FRAMES_PER_STEP
 from .fused_network import Buffers, FusedNetwork
 from .model import ARWKV
 from .precision import BF16, INT8
+
+Step = Callable[[Tensor], Tensor]
 
 _FUSED_BACKEND = "numba"
 
@@ -55,24 +58,48 @@ class Inference:
 
     def step_embeddings(self, fbank: Tensor) -> Tensor:
         """As `ARWKV.step_embeddings`: ``(B, 1, frames, 128)`` normalised -> ``(B, steps, C)`` float32."""
-        network = self._network(fbank.device)
+        return torch.cat(self.run(fbank, _as_it_is, _as_it_is))
+
+    def run(self, batch: Tensor, prepare: Step, finish: Step) -> list[Tensor]:
+        """Give the step embeddings of a batch, with what is to be done before and after, which the threads share too.
+
+        Parameters
+        ----------
+        batch : Tensor, ``(B, ..., frames, 128)``
+        prepare : callable
+            Makes of some of its rows what `step_embeddings` takes.
+        finish : callable
+            Makes something, row by row, of their embeddings ``(rows, steps, C)`` float32.
+
+        Returns
+        -------
+        list of Tensor
+            What `finish` gave for one row or more at a time, in the order of the batch.
+        """
+        network = self._network(batch.device)
         if network is None:
+            fbank = prepare(batch)
             with self.autocast():
-                return self.model.step_embeddings(fbank).float()
-        network.model.check_input(fbank)
-        windows = torch.split(fbank, 1)
+                embeddings = self.model.step_embeddings(fbank).float()
+            return [finish(embeddings)]
+
+        def work(window: Tensor) -> Tensor:
+            with torch.inference_mode():
+                return finish(network.step_embeddings(prepare(window), self._buffers()))
+
+        windows = torch.split(batch, 1)
         threads = torch.get_num_threads()
         side_by_side = min(threads, BATCHES_AT_ONCE * len(windows)) if len(windows) > 1 else 1
         each = threads // side_by_side
-        if fbank.shape[2] // FRAMES_PER_STEP * BANDS * self.model.arch.width < LEAST_TO_SHARE:
+        if batch.shape[-2] // FRAMES_PER_STEP * BANDS * self.model.arch.width < LEAST_TO_SHARE:
             each = 1
         if side_by_side == 1 and each == threads:
-            return torch.cat([self._window(network, window) for window in windows])
+            return [work(window) for window in windows]
         with self._lock:
             pool = self._threads(side_by_side, each, threads)
-            found = pool.map(lambda window: self._window(network, window), windows)
+            found = pool.map(work, windows)
         # windows of another call may lie between these: no thread is idle meanwhile
-        return torch.cat(list(found))
+        return list(found)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Let torch's own products run in the precision, where the network is not a fused one."""
@@ -90,11 +117,12 @@ class Inference:
             self._fused = FusedNetwork(self.model, self.precision)
         return self._fused
 
-    def _window(self, network: FusedNetwork, window: Tensor) -> Tensor:
+    def _buffers(self) -> Buffers:
+        """Those of this thread."""
         if not hasattr(self._own, "buffers"):
             self._own.buffers = Buffers()
-        with torch.inference_mode():
-            return network.step_embeddings(window, self._own.buffers)
+        buffers: Buffers = self._own.buffers
+        return buffers
 
     def _threads(self, workers: int, each: int, all_threads: int) -> ThreadPoolExecutor:
         """Threads that work on windows; made anew after a fork, which they do not survive, or for another layout."""
@@ -117,6 +145,10 @@ class Inference:
         return self._pool
 
 
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
+
+
 def _cores_for(workers: int, each: int) -> list[int]:
     """A core for each thread, where they take all that the process may use; else none, and they go where they may.
 
@@ -131,6 +163,7 @@ def _cores_for(workers: int, each: int) -> list[int]:
 
 def _begin(threads: int, cores: list[int]) -> None:
     """Set up a thread of the pool: how many threads torch may use in it, and its core, which it takes off the list."""
+    torch.get_num_threads()  # what a thread asks first sets its number to the last that any thread has set
     torch.set_num_threads(threads)
     if cores and sys.platform == "linux":
         with contextlib.suppress(OSError):  # the system may forbid it

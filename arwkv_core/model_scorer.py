@@ -182,10 +182,15 @@ class ModelScorer:
         long = self.any_length and frames > LONGEST_AT_ONCE
         with torch.inference_mode():
             if long:
-                parts = [_array(finish(x)) for x in self._stream(torch.split(batch, LONGEST_AT_ONCE, 1))]
-                return np.concatenate(parts, axis=1)
-            found = finish(self._network.step_embeddings(self._normalised(self._padded(batch))))
-            return _array(found[:, : count_steps(frames)])  # surplus steps heard padding only
+                pieces = self._stream(torch.split(batch, LONGEST_AT_ONCE, 1))
+                return np.concatenate([_array(finish(x)) for x in pieces], axis=1)
+            steps = count_steps(frames)  # surplus ones hear padding only
+            parts = self._network.run(
+                batch,
+                lambda windows: self._normalised(self._padded(windows)),
+                lambda embeddings: finish(embeddings[:, :steps]),
+            )
+            return np.concatenate([_array(part) for part in parts])
 
     def _stream(
         self, blocks: Iterable[Floats | Tensor], report: Callable[[float], None] | None = None
@@ -212,7 +217,7 @@ class ModelScorer:
         return batch
 
     def _normalised(self, batch: Tensor) -> Tensor:
-        return ((batch - self.config.mean) / self.config.std)[:, None]  # (B, 1, frames, 128)
+        return (batch - self.config.mean).div_(self.config.std)[:, None]  # (B, 1, frames, 128)
 
     def _padded(self, batch: Tensor) -> Tensor:
         """Pad ``(B, frames, 128)`` to a length that the model takes."""
@@ -221,6 +226,8 @@ class ModelScorer:
             # The last frame goes on to the end of its step. With zeros, which are loud, the last step was 0.08 off
             # the scores of the same step of a longer recording, with the last frame 0.06 (80 recordings).
             missing = -frames % FRAMES_PER_STEP
+            if not missing:
+                return batch
             return torch.cat([batch, batch[:, -1:].expand(-1, missing, -1)], dim=1)
         whole = self.model.arch.frames
         if frames > whole:

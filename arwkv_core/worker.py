@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from .batch import attempt
+from .own_process import settle
 
 READY, PROGRESS, DONE, FATAL = "ready", "progress", "done", "fatal"
 
@@ -44,6 +45,7 @@ def serve(pipe: Connection, threads: int | None, debug: bool) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if debug:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    settle()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _take_signals()
     os.dup2(2, 1)  # stdout is for the results, which go there from the other process

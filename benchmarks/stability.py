@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from arwkv_core.allocator import keep_freed_memory
 from arwkv_core.benchmark.shapes import WIDTHS
-from arwkv_core.training.allocator import keep_freed_memory
 from arwkv_core.training.batches import BatchMaker
 from arwkv_core.training.corpus import Corpus
 from arwkv_core.training.mel_store import open_mel_store

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from arwkv_core.allocator import keep_freed_memory
 from arwkv_core.constants import FRAMES_PER_STEP, N_MELS, STEP_SECONDS
 from arwkv_core.model import ARWKV
 from arwkv_core.training import student as student_module
-from arwkv_core.training.allocator import keep_freed_memory
 from arwkv_core.training.batches import Batch
 from arwkv_core.training.optimiser import make_optimisers
 from arwkv_core.training.precision import autocast, takes_bfloat16

@@ -152,6 +152,12 @@ def time_mix(
     p[block_mix_layout.GATE] = gate.data_ptr()
     p[block_mix_layout.OUT] = out.data_ptr()
     compiled = kernel(".numba_block_mix", f"mix_{_SUFFIX[out.dtype]}")
+    if threads == 1:
+        p[block_mix_layout.ROWS] = rows.data_ptr()
+        p[block_mix_layout.TASKS] = 4 * chains
+        p[block_mix_layout.PHASE] = block_mix_layout.BOTH
+        run_on_threads(compiled, p.ctypes.data, threads)
+        return
     a_chain = tokens * block_mix_layout.ROW * rows.element_size()
     for first in range(0, chains, group):
         p[block_mix_layout.ROWS] = rows.data_ptr() - first * a_chain

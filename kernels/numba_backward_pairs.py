@@ -37,7 +37,6 @@ from .numba_gradient_rows import fetch_token, settle, settle_gate, share_of
 from .numba_pair_gradients import (
     advance_last_pair,
     advance_pair,
-    apply_pair,
     cross,
     enter_chunk,
     overlap,
@@ -46,6 +45,7 @@ from .numba_pair_gradients import (
     retreat_pair,
     transpose,
 )
+from .numba_pairs import apply_pair
 from .numba_rows import INLINE, PART, clear, copy, fetch, kind_of, place, read, take_row, token_of
 from .numba_sums import sum_lanes
 from .numba_vector import broadcast, load, multiply, multiply_add, reciprocal, splat, store, zero
@@ -159,7 +159,7 @@ def keep_states(p, scratch, table, n, h, direction, first_block, last_block, all
             v = block * VALUES
             before = scratch + 4 * (KEPT + start // PAIRED_CHUNK * N * N + v * N)
             after = before + 4 * N * N
-            now, coming = apply_pair(before, rows + 4 * A)
+            now, coming = apply_pair(before, rows + 4 * A, ROW)
             for i in range(0, PAIRED_CHUNK, 2):
                 if block == first_block:
                     for u in range(start + PAIRED_CHUNK + i, start + PAIRED_CHUNK + i + 2):

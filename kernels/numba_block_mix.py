@@ -14,6 +14,7 @@ from numba import njit, types
 from .block_mix_layout import (
     A0,
     A_PRODUCT,
+    BOTH,
     G_PRODUCT,
     GATE,
     HEADS,
@@ -146,13 +147,17 @@ def finish(p, row, y, token, h, direction, kind):
 @njit(**INLINE)
 def run_task(p, scratch, task, kind):
     """One phase of one direction of one head of one sequence."""
-    tokens, heads, phase = word(p, TOKENS), word(p, HEADS), word(p, PHASE)
+    tokens, heads, phase, rows = word(p, TOKENS), word(p, HEADS), word(p, PHASE), word(p, ROWS)
+    if phase == BOTH:
+        phase = task // 2 % 2
+        task = task // 4 * 2 + task % 2
+    else:
+        rows += task // 2 * tokens * (4 * ROW)
     direction = task % 2
     chain = task // 2
     h = chain % heads
     first_token = chain // heads * tokens
     state = word(p, STATES) + task * (4 * STATE_FLOATS)
-    rows = word(p, ROWS) + chain * tokens * (4 * ROW)
     outputs, coming_a = scratch, scratch + 4 * CHUNK * N
     # the forward direction has T // 2 tokens to the middle, the backward direction the others
     middle = tokens // 2 if direction == 0 else tokens - tokens // 2

@@ -19,6 +19,9 @@ FORWARD = ".numba_forward", "forward_tasks"
 ONE_WAY = ".numba_one_way", "one_way_tasks"
 BACKWARD = ".numba_backward", "backward_tasks"
 
+REPEATED = 0.1  # of a task: the gathering of the inputs
+REPEATED_BACKWARD = 0.25  # the same, the recovery of the states, and the sum of what the parts give
+
 MOST_HEADS = 16  # whose states lie in a core's second-level cache beside what is fetched
 
 KINDS = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16}
@@ -47,13 +50,13 @@ def _describe(parameters: np.ndarray, word: int, x: Tensor) -> None:
     parameters[word : word + TENSOR_WORDS] = [x.data_ptr(), *strides, KINDS[x.dtype]]
 
 
-def parts_for(tasks: int, most: int, threads: int) -> int:
+def parts_for(tasks: int, most: int, threads: int, repeated: float = REPEATED) -> int:
     """Into how many parts each task is cut so that `threads` threads are done soonest.
 
-    A part repeats the gathering of the inputs, about a tenth of the whole task.
+    A part repeats the share `repeated` of the whole task.
     """
     candidates = [parts for parts in (1, 2, 4, 8) if parts <= most]
-    return min(candidates, key=lambda parts: -(-tasks * parts // threads) * (1 / parts + 0.1))
+    return min(candidates, key=lambda parts: -(-tasks * parts // threads) * (1 / parts + repeated))
 
 
 def group_for(tasks: int, heads: int, threads: int) -> int:
@@ -152,7 +155,7 @@ def backward(
     inputs = [_readable(x) for x in (dy, *tensors)]
     batch, _, heads, _ = r.shape
     threads = torch.get_num_threads()
-    parts = parts_for(batch * heads, 2 * BLOCKS, threads)
+    parts = parts_for(batch * heads, 2 * BLOCKS, threads, REPEATED_BACKWARD)
     if parts == 1:
         gradients = [_fresh(x.shape, _kept_dtype(x)) for x in tensors]
     else:

@@ -166,7 +166,7 @@ def sweep_chunk(p, scratch, S, block, length, scaled, n, h, start, direction, fe
     v = block * VALUES
     outputs = scratch + 4 * (OUTPUTS + v)
     dots = scratch + 4 * DOTS
-    now, coming = apply_pair(S, scratch + 4 * A)
+    now, coming = apply_pair(S, scratch + 4 * A, ROW)
     for i in range(0, scaled, 2):
         if fetching:
             fetch_token(p, n, start + i, h, direction)

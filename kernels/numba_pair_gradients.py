@@ -29,21 +29,6 @@ def cross(first, second, other, dots):
 
 
 @njit(**INLINE)
-def apply_pair(S, a):
-    """S times two rows, for one block of values; the second lies a row behind the first."""
-    first = second = first_odd = second_odd = zero()
-    for j in range(0, N, 2):  # even and odd keys apart: half as long chains of dependent additions
-        x = load(S, j * VALUES)
-        first = multiply_add(x, broadcast(a, j), first)
-        second = multiply_add(x, broadcast(a, ROW + j), second)
-        x = load(S, (j + 1) * VALUES)
-        first_odd = multiply_add(x, broadcast(a, j + 1), first_odd)
-        second_odd = multiply_add(x, broadcast(a, ROW + j + 1), second_odd)
-    one = splat(1.0)
-    return multiply_add(first, one, first_odd), multiply_add(second, one, second_odd)
-
-
-@njit(**INLINE)
 def advance_pair(before, after, row, v, now, now_2):
     """States of one block over two tokens; S a of the two tokens behind is returned."""
     value, value_2 = load(row, V + v), load(row, ROW + V + v)

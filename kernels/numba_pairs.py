@@ -34,16 +34,16 @@ def cross(row, dots):
 
 
 @njit(**INLINE)
-def apply_pair(S, a):
-    """S times the a of two tokens, for one block of values; the second lies a row behind the first."""
+def apply_pair(S, a, row_size):
+    """S times the a of two tokens, for one block of values; the second lies `row_size` behind the first."""
     first = second = first_odd = second_odd = zero()
     for j in range(0, N, 2):  # even and odd keys apart: half as long chains of dependent additions
         x = load(S, j * VALUES)
         first = multiply_add(x, broadcast(a, j), first)
-        second = multiply_add(x, broadcast(a, ROW + j), second)
+        second = multiply_add(x, broadcast(a, row_size + j), second)
         x = load(S, (j + 1) * VALUES)
         first_odd = multiply_add(x, broadcast(a, j + 1), first_odd)
-        second_odd = multiply_add(x, broadcast(a, ROW + j + 1), second_odd)
+        second_odd = multiply_add(x, broadcast(a, row_size + j + 1), second_odd)
     one = splat(1.0)
     return multiply_add(first, one, first_odd), multiply_add(second, one, second_odd)
 

@@ -5,71 +5,93 @@ from the end. What is needed on the way is of the size of a stretch.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
+from . import torch_halves, torch_quotients
 from .reference import MAX_LOG_LOG_DECAY, Gradients
 from .torch_chunk_gradients import gradients
-from .torch_chunks import Run, prepare, scan
-from .torch_stretch import Scratch, Stretch, stretches
+from .torch_chunks import CHUNK
+from .torch_run import Run, run
+from .torch_scratch import Scratch, scratch_memory
+from .torch_stretch import Stretch, stretches
+
+LOG2_E = math.log2(math.e)
 
 BOTH = (False, True)
 """The two directions: as time runs, and reversed."""
 
 
-def run(
-    stretch: Stretch,
-    r: Tensor,
-    d: Tensor,
-    k: Tensor,
-    v: Tensor,
-    a: Tensor,
-    b: Tensor,
-    state: Tensor,
-    scratch: Scratch,
-    keep_halves: bool = False,
-) -> Run:
-    """Take a stretch from a state ``(M, N, N)``, key channels × value channels; d holds the decays themselves.
+class Sequences:
+    """Whole sequences, from which stretches are taken.
 
-    The result lies in the scratch memory.
+    Parameters
+    ----------
+    scratch : Scratch
+    r, w, k, v, a, b : Tensor, ``(B, T, H, N)``
+        w is the log-log decay.
+    gate : Tensor, ``(B, T, H)``, optional
+        What it gives a direction of y is taken from r, in which y is linear.
     """
-    n, sequences, tokens, channels = shape = stretch.shape(d)
-    readers, writers, contents = (
-        scratch(name, n, sequences, tokens, 2, channels) for name in ("readers", "writers", "contents")
-    )
-    for pairs, tensors in ((readers, (a, r)), (writers, (b, k))):
-        for i, x in enumerate(tensors):
-            stretch.gather(x, pairs[:, :, :, i])
-    decay = stretch.gather(
-        d, scratch("d", *shape), fill=1.0
-    )  # tokens that aren't there leave the state alone
-    products = scratch("products", n * sequences, tokens, 2, tokens, 2)
-    chunks = prepare(readers, writers, decay, products.zero_(), keep_halves)
-    given = stretch.gather(v, contents[:, :, :, 1]).flatten(0, 1)
-    solve = chunks.solve.view(-1, tokens, tokens)
-    found = torch.bmm(products[:, :, 0, :, 1].contiguous(), given)
-    found = torch.bmm(solve, found, out=scratch("found", *found.shape)).view(shape)
-    seeing = torch.bmm(solve, readers[:, :, :, 0].flatten(0, 1), out=scratch("seeing", *given.shape)).view(
-        shape
-    )
-    states = scratch("states", n + 1, *state.shape)
-    states[0] = state
-    torch.bmm(
-        writers[:, :, :, 1].flatten(0, 1).transpose(1, 2),
-        given,
-        out=states[1:].view(-1, channels, channels),
-    )
-    scan(seeing, found, writers[:, :, :, 0], chunks.decay, states)
-    contents[:, :, :, 0] = found
-    return Run(chunks, contents, states)
+
+    def __init__(
+        self,
+        scratch: Scratch,
+        r: Tensor,
+        w: Tensor,
+        k: Tensor,
+        v: Tensor,
+        a: Tensor,
+        b: Tensor,
+        gate: Tensor | None = None,
+    ) -> None:
+        named = (("r", r), ("w", w), ("k", k), ("v", v), ("a", a), ("b", b))
+        self._tensors = {name: x.contiguous() for name, x in named}
+        self._gate = None if gate is None else gate.to(precision(w)).contiguous()
+        self._prepare = torch_quotients.prepare if torch_quotients.suits(w) else torch_halves.prepare
+        self.scratch = scratch
+
+    def run(self, stretch: Stretch, state: Tensor, keep: bool = False) -> Run:
+        """Take a stretch from a state ``(M, N, N)``, key channels × value channels.
+
+        Gradients need what is there to ``keep``.
+        """
+
+        def tokens(name: str) -> Tensor:
+            if name == "d":
+                rate = self.rate(stretch)
+                return torch.neg(rate, out=self.scratch("d", *rate.shape)).exp2_()
+            x = self.gather(stretch, self._tensors[name], "gathered")
+            return x.mul_(self.shares(stretch)) if name == "r" and self._gate is not None else x
+
+        chunks = self._prepare(tokens, self.scratch, keep)
+        return run(chunks, self.gather(stretch, self._tensors["v"], "v"), state, self.scratch)
+
+    def rate(self, stretch: Stretch) -> Tensor:
+        """Minus the logarithm to base 2 of the decays, ``(X, C, N)``, in the scratch memory "rate".
+
+        On CPUs, powers of 2 take less time than those of e. Tokens that aren't there leave the state alone.
+        """
+        w = self.gather(stretch, self._tensors["w"], "rate", fill=-math.inf)
+        return w.clamp_(max=MAX_LOG_LOG_DECAY).mul_(LOG2_E).exp2_().mul_(LOG2_E)
+
+    def gather(self, stretch: Stretch, x: Tensor, name: str, fill: float = 0.0) -> Tensor:
+        """Chunks ``(X, C, N)`` of contiguous ``x`` ``(B, T, H, N)`` in the scratch memory of that name."""
+        return stretch.gather(x, self.scratch(name, *stretch.shape), fill)
+
+    def shares(self, stretch: Stretch) -> Tensor:
+        """Of both directions in y, ``(X, C, 1)``."""
+        if self._gate is None:
+            raise ValueError("no gate, no shares")
+        return stretch.shares(self._gate)
 
 
-def decays(w: Tensor) -> Tensor:
-    """As `reference.decay`, in float32 or float64."""
-    exact = w if w.dtype == torch.float64 else w.float()
-    return exact.clamp(max=MAX_LOG_LOG_DECAY).exp_().neg_().exp_()
+def precision(x: Tensor) -> torch.dtype:
+    """In which to compute: float64 for that, float32 for all else."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
 @contextlib.contextmanager
@@ -85,15 +107,14 @@ def exactly(x: Tensor) -> Iterator[None]:
 
 def forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
     """As `op.bi_wkv7`."""
-    with exactly(v):
-        d = decays(w)
-        batch, _, heads, channels = v.shape
-        y, scratch = torch.zeros_like(d), Scratch(d)
-        state = d.new_zeros(2 * batch * heads, channels, channels)
-        for stretch in stretches(d, BOTH):
-            passed = run(stretch, r, d, k, v, a, b, state, scratch)
+    with exactly(v), scratch_memory(precision(v), v.device) as scratch:
+        whole = Sequences(scratch, r, w, k, v, a, b, gate)
+        y = v.new_zeros(v.shape, dtype=precision(v))
+        state = empty_state(y, 2)
+        for stretch in stretches(y, BOTH):
+            passed = whole.run(stretch, state)
             state = passed.states[-1]
-            stretch.add_to(y, passed.y().mul_(stretch.shares(gate, scratch)))
+            stretch.add_to((y,), passed.y(scratch), scratch)
         return y.to(v.dtype)
 
 
@@ -104,45 +125,29 @@ def backward(
 
     States are kept where stretches begin; all else is computed again.
     """
-    with exactly(v):
-        d = decays(w)
-        inputs = (r, d, k, v, a, b)
-        batch, _, heads, channels = v.shape
-        state = d.new_zeros(2 * batch * heads, channels, channels)
-        parts, scratch = stretches(d, BOTH), Scratch(d)
-        states = [state]
+    with exactly(v), scratch_memory(precision(v), v.device) as scratch:
+        whole, dy, r = Sequences(scratch, r, w, k, v, a, b, gate), dy.contiguous(), r.contiguous()
+        dr, dw, dk, dv, da, db = (v.new_zeros(v.shape, dtype=precision(v)) for _ in range(6))
+        dgate = dv.new_zeros(*gate.shape, 1)
+        state = empty_state(dv, 2)
+        parts, states = stretches(dv, BOTH), [state]
         for stretch in parts[:-1]:
-            states.append(run(stretch, *inputs, states[-1], scratch).states[-1].clone())
-        dr, dd, dk, dv, da, db = (torch.zeros_like(d) for _ in inputs)
-        dgate = d.new_zeros(*gate.shape, 1)
+            states.append(whole.run(stretch, states[-1]).states[-1].clone())
         for stretch, before in zip(reversed(parts), reversed(states), strict=True):
-            passed = run(stretch, *inputs, before, scratch, keep_halves=True)
-            n, sequences, tokens, channels = shape = stretch.shape(d)
-            incoming = stretch.gather(dy, scratch("dy", *shape))
-            dshare = (passed.y() * incoming).sum(-1, keepdim=True)
-            writers = scratch("bare writers", n, sequences, tokens, 2, channels)
-            for i, x in enumerate((b, k)):
-                stretch.gather(x, writers[:, :, :, i])
-            found = gradients(
-                passed,
-                stretch.gather(r, scratch("r", *shape)),
-                writers,
-                scratch("d", *shape),
-                incoming.mul_(stretch.shares(gate, scratch)),
-                state,
-            )
+            passed = whole.run(stretch, before, keep=True)
+            found = gradients(passed, whole.gather(stretch, dy, "dy"), state, scratch)
             state = found.state
-            (da_part, dr_part), (db_part, dk_part) = found.readers.unbind(3), found.writers.unbind(3)
-            stretch.add_to(dr, dr_part)
-            stretch.add_to(dd, found.d)
-            stretch.add_to(dk, dk_part)
-            stretch.add_to(dv, found.v)
-            stretch.add_to(da, da_part)
-            stretch.add_to(db, db_part)
-            dshare.view(dshare.shape[0], 2, -1)[:, 1].neg_()  # the second direction's share is 1 - gate
-            stretch.add_to(dgate, dshare)
-        exact = w.to(d.dtype)
-        dw = dd.mul_(-torch.exp(exact - torch.exp(exact)))
+            dscaled = found.tokens.readers[:, CHUNK:]
+            bare = whole.gather(stretch, r, "gathered")
+            dshare = torch.mul(dscaled, bare, out=scratch("r times", *bare.shape)).sum(-1, keepdim=True)
+            stretch.second_direction(dshare).neg_()  # its share is 1 - gate
+            dscaled *= whole.shares(stretch)
+            found.tokens.log_d.mul_(scratch("rate", *bare.shape)).mul_(-1 / LOG2_E)  # a decay is exp(-exp(w))
+            stretch.add_to((dgate,), dshare, scratch)
+            stretch.add_to((da, dr), found.tokens.readers, scratch)
+            stretch.add_to((db, dk), found.tokens.writers, scratch)
+            stretch.add_to((dw,), found.tokens.log_d, scratch)
+            stretch.add_to((dv,), found.v, scratch)
         return (
             dr.to(r.dtype),
             dw.to(w.dtype),
@@ -154,16 +159,23 @@ def backward(
         )
 
 
+def empty_state(like: Tensor, directions: int) -> Tensor:
+    """``(M, N, N)``, for sequences ``(B, T, H, N)``."""
+    batch, _, heads, channels = like.shape
+    return like.new_zeros(directions * batch * heads, channels, channels)
+
+
 def sweep(
     r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, state: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor]:
     """As `sweep_op.wkv7_sweep`."""
-    with exactly(v):
-        d = decays(w)
-        y, scratch = torch.zeros_like(d), Scratch(d)
+    with exactly(v), scratch_memory(precision(v), v.device) as scratch:
+        whole = Sequences(scratch, r, w, k, v, a, b)
+        y = v.new_zeros(v.shape, dtype=precision(v))
         carried = state.flatten(0, 1).transpose(1, 2)
-        for stretch in stretches(d, (reverse,)):
-            passed = run(stretch, r, d, k, v, a, b, carried, scratch)
+        for stretch in stretches(y, (reverse,)):
+            passed = whole.run(stretch, carried)
             carried = passed.states[-1]
-            stretch.add_to(y, passed.y())
-        return y.to(v.dtype), carried.transpose(1, 2).contiguous().view(state.shape)
+            stretch.add_to((y,), passed.y(scratch), scratch)
+        after = torch.empty_like(carried).copy_(carried.transpose(1, 2))
+        return y.to(v.dtype), after.view(state.shape)

@@ -1,12 +1,14 @@
 """Stretches of a sequence, in either direction, cut into chunks: the layout in which `torch_chunks` computes."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
 
-from .torch_chunks import CHUNK, split
+from .torch_chunks import CHUNK
+from .torch_scratch import Scratch
 
 ELEMENTS_CPU = 2**17
 """Of each input and both directions in a stretch on a CPU: half a megabyte in float32, which stays in the caches."""
@@ -15,87 +17,112 @@ ELEMENTS = 2**23
 """The same on other devices, which want more work at once."""
 
 
-class Scratch:
-    """Memory that stretches use one after the other: to get it from the system again costs more than to use it.
+class Stretch:
+    """Tokens ``start`` up to ``stop`` in the order in which each direction meets them.
 
     Parameters
     ----------
-    like : Tensor
-        Whose dtype and device it has.
-    """
-
-    def __init__(self, like: Tensor) -> None:
-        self._like = like
-        self._kept: dict[str, Tensor] = {}
-
-    def __call__(self, name: str, *shape: int) -> Tensor:
-        """Memory of that name, with whatever was left in it."""
-        size = math.prod(shape)
-        kept = self._kept.get(name)
-        if kept is None or kept.numel() < size:
-            kept = self._kept[name] = self._like.new_empty(size)
-        return kept[:size].view(shape)
-
-
-class Stretch(NamedTuple):
-    """Tokens ``start`` up to ``stop`` in the order in which each direction meets them.
-
-    Attributes
-    ----------
+    whole : torch.Size
+        ``(B, T, H, N)`` of the sequences that it is cut from.
+    device : torch.device
     start, stop : int
     directions : tuple of bool
         Whether each is reversed, from the last token to the first.
+
+    Attributes
+    ----------
+    sequences : int
+        M: directions, sequences and heads.
+    shape : tuple of int
+        When cut into chunks, ``(X, C, N)``.
     """
 
-    start: int
-    stop: int
-    directions: tuple[bool, ...]
-
-    def place(self, tokens: int, reverse: bool) -> slice:
-        """Where the stretch lies in a sequence of so many tokens."""
-        return slice(tokens - self.stop, tokens - self.start) if reverse else slice(self.start, self.stop)
-
-    def shape(self, x: Tensor) -> tuple[int, int, int, int]:
-        """Of ``x`` ``(B, T, H, N)`` cut into chunks: ``(n, M, C, N)``, M over directions, sequences and heads."""
-        batch, _, heads, channels = x.shape
-        chunks = -(-(self.stop - self.start) // CHUNK)
-        return chunks, len(self.directions) * batch * heads, CHUNK, channels
+    def __init__(
+        self, whole: torch.Size, device: torch.device, start: int, stop: int, directions: tuple[bool, ...]
+    ) -> None:
+        self._whole, self._device = whole, device
+        self._start, self._stop, self._directions = start, stop, directions
+        batch, _, heads, channels = whole
+        self.sequences = len(directions) * batch * heads
+        self.shape = (-(-(stop - start) // CHUNK) * self.sequences, CHUNK, channels)
 
     def gather(self, x: Tensor, out: Tensor, fill: float = 0.0) -> Tensor:
-        """Cut ``x`` ``(B, T, H, N)`` into chunks, and return ``out`` ``(n, M, C, N)`` with them.
+        """Cut contiguous ``x`` ``(B, T, H, N)`` into chunks, and return ``out`` ``(X, C, N)`` with them.
 
         What the last chunk lacks is filled.
         """
-        batch, tokens, heads, _ = x.shape
-        whole, rest = divmod(self.stop - self.start, CHUNK)
-        directions = split(out, 1, len(self.directions), batch, heads)
-        if rest:
-            out[-1].fill_(fill)
-        for i, reverse in enumerate(self.directions):
-            part = x[:, self.place(tokens, reverse)]
-            if reverse:
-                part = part.flip(1)
-            chunks = split(part[:, : whole * CHUNK], 1, whole, CHUNK)  # (B, whole, C, H, N)
-            directions[:whole, i] = chunks.permute(1, 0, 3, 2, 4)
-            if rest:
-                directions[-1, i, :, :, :rest] = part[:, whole * CHUNK :].transpose(1, 2)
+        rows, flat = x.view(-1, x.shape[-1]), out.view(-1, x.shape[-1])
+        if x.dtype == out.dtype:
+            torch.index_select(rows, 0, self._rows, out=flat)
+        else:
+            flat.copy_(rows.index_select(0, self._rows))
+        if rest := (self._stop - self._start) % CHUNK:
+            out[-self.sequences :, rest:] = fill
         return out
 
-    def shares(self, gate: Tensor, scratch: Scratch) -> Tensor:
-        """Of both directions in y ``(n, M, C, 1)``, from gate ``(B, T, H)``."""
-        share = self.gather(gate[..., None], scratch("share", *self.shape(gate[..., None])))
-        backwards = share.view(share.shape[0], 2, -1)[:, 1]
+    def shares(self, gate: Tensor) -> Tensor:
+        """Of both directions in y ``(X, C, 1)``, from contiguous gate ``(B, T, H)``."""
+        share = gate.view(-1).index_select(0, self._rows)
+        backwards = self.second_direction(share)
         torch.sub(1, backwards, out=backwards)
-        return share
+        return share.view(-1, CHUNK, 1)
 
-    def add_to(self, whole: Tensor, part: Tensor) -> None:
-        """Add ``part`` ``(n, M, C, N)`` where it belongs in ``whole`` ``(B, T, H, N)``."""
-        batch, tokens, heads, channels = whole.shape
-        directions = split(part, 1, len(self.directions), batch, heads)
-        for i, reverse in enumerate(self.directions):
-            chunks = directions[:, i].permute(1, 0, 3, 2, 4)  # (B, n, C, H, N)
-            x = chunks.reshape(batch, -1, heads, channels)[:, : self.stop - self.start]
-            whole[:, self.place(tokens, reverse)] += x.flip(1) if reverse else x
+    def second_direction(self, x: Tensor) -> Tensor:
+        """A view of that of two, for contiguous ``x`` with one number a token."""
+        return x.view(-1, 2, self.sequences // 2 * CHUNK)[:, 1]
+
+    def add_to(self, wholes: Sequence[Tensor], parts: Tensor, scratch: Scratch) -> None:
+        """Add contiguous ``parts`` ``(X, P * C, N)`` where they belong in P tensors ``(B, T, H, N)``."""
+        batch, tokens, heads, _ = self._whole
+        count, channels, length = len(wholes), parts.shape[-1], self._stop - self._start
+        rows = rows_of_tokens(length, batch, heads, self._directions, count, self._device)
+        ordered = scratch("ordered", count, len(self._directions), batch, length, heads, channels)
+        torch.index_select(parts.view(-1, channels), 0, rows, out=ordered.view(-1, channels))
+        for whole, directions in zip(wholes, ordered.unbind(), strict=True):
+            for reverse, part in zip(self._directions, directions.unbind(), strict=True):
+                start = tokens - self._stop if reverse else self._start
+                whole[:, start : start + length] += part
+
+    @cached_property
+    def _rows(self) -> Tensor:
+        """Which row of sequences ``(B * T * H, N)`` belongs to each row of chunks ``(n * M * C, N)``."""
+        batch, tokens, heads, _ = self._whole
+        length = self._stop - self._start
+        first = rows_of_chunks(length, tokens, batch, heads, self._directions, self._device)
+        parts = first.view(-1, len(self._directions), batch * heads * CHUNK).unbind(1)
+        pairs = zip(self._directions, parts, strict=True)
+        moved = [part + (-self._start if reverse else self._start) * heads for reverse, part in pairs]
+        return torch.stack(moved, 1).view(-1)
+
+
+@lru_cache(maxsize=16)
+def rows_of_chunks(
+    length: int, tokens: int, batch: int, heads: int, directions: tuple[bool, ...], device: torch.device
+) -> Tensor:
+    """Which row of ``(B, T, H)`` belongs to each row of chunks ``(n, directions, B, H, C)``, in the first stretch.
+
+    Where the last chunk has none, it is that of the last token.
+    """
+    steps = torch.arange(-(-length // CHUNK) * CHUNK, device=device).clamp_(max=length - 1)
+    steps = steps.view(-1, 1, 1, 1, CHUNK)
+    places = torch.cat([tokens - 1 - steps if reverse else steps for reverse in directions], 1)
+    sequences = torch.arange(batch, device=device).view(-1, 1, 1) * tokens
+    return ((places + sequences) * heads + torch.arange(heads, device=device).view(-1, 1)).view(-1)
+
+
+@lru_cache(maxsize=16)
+def rows_of_tokens(
+    length: int, batch: int, heads: int, directions: tuple[bool, ...], count: int, device: torch.device
+) -> Tensor:
+    """Which row of chunks ``(n, directions, B, H, P, C)`` belongs to each row of ``(P, directions, B, tokens, H)``.
+
+    Tokens are in their own order, whatever that of the direction.
+    """
+    shape = (-(-length // CHUNK), len(directions), batch, heads, count, CHUNK)
+    rows = torch.arange(math.prod(shape), device=device).view(shape).permute(1, 4, 2, 0, 5, 3)
+    rows = rows.reshape(len(directions), count, batch, -1, heads)[:, :, :, :length]
+    parts = [part.flip(2) if reverse else part for reverse, part in zip(directions, rows, strict=True)]
+    return torch.stack(parts, 1).view(-1)
 
 
 def stretches(x: Tensor, directions: tuple[bool, ...]) -> list[Stretch]:
@@ -104,4 +131,4 @@ def stretches(x: Tensor, directions: tuple[bool, ...]) -> list[Stretch]:
     most = ELEMENTS_CPU if x.device.type == "cpu" else ELEMENTS
     length = max(most // (len(directions) * batch * heads * channels * CHUNK), 1) * CHUNK
     starts = range(0, tokens, length)
-    return [Stretch(start, min(start + length, tokens), directions) for start in starts]
+    return [Stretch(x.shape, x.device, start, min(start + length, tokens), directions) for start in starts]

@@ -35,7 +35,8 @@ def _take(size: int) -> Tensor:
         fitting = [i for i, x in enumerate(_kept) if size <= x.numel() <= 4 * size]
         if fitting:
             return _kept.pop(min(fitting, key=lambda i: _kept[i].numel()))
-    memory = torch.empty(size, dtype=torch.uint8)
+    with torch.inference_mode(False):  # or nobody outside of that mode could write to it later
+        memory = torch.empty(size, dtype=torch.uint8)
     ask_for_huge_pages(memory.data_ptr(), size)
     return memory
 

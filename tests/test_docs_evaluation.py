@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fake_models import random_model, three_class_config
+from hear_folders import event_task, scene_task
 from small_corpus import CLASSES, make_corpus
 from typer.testing import CliRunner
 
@@ -16,7 +17,7 @@ from arwkv_core.architecture import Architecture
 from arwkv_core.checkpoint import save_model_folder
 from arwkv_core.labels import LabelSet
 
-NEEDS = {"--events": "sed_eval", "--confusion": "matplotlib"}
+NEEDS = {"--confusion": "matplotlib", "--hear": "sklearn"}
 COMMAND = re.compile(r"^arwkv (evaluate .+?)(?: +#.*)?$", re.MULTILINE)
 
 
@@ -36,6 +37,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     events = "filename\tonset\toffset\tevent_label\na.wav\t0.1\t0.5\tHiss\n"
     for name in ("annotations.tsv", "mixtures/annotations.tsv"):
         (tmp_path / name).write_text(events)
+    scene_task(tmp_path / "tasks/esc50-v2.0.0-full", folds=3, each=1)
+    event_task(tmp_path / "tasks/dcase2016_task2-hear2021-full")
     (tmp_path / "labels/a.txt").write_text("0.1\t0.5\tHiss\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -44,7 +47,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_commands_of_the_page_run(checkout: Path, workplace: Path) -> None:
     page = (checkout / "docs" / "evaluation.md").read_text("utf-8")
     commands = COMMAND.findall(page)
-    assert len(commands) >= 8
+    assert len(commands) >= 10
     for command in commands:
         if any(flag in command and importlib.util.find_spec(name) is None for flag, name in NEEDS.items()):
             continue

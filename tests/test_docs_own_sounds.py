@@ -22,7 +22,7 @@ def test_the_page_about_own_sounds_runs(checkout: Path, tmp_path: Path) -> None:
     text = (checkout / "docs" / "own-sounds.md").read_text("utf-8")
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     commands = [code for language, code in BLOCK.findall(text) if "pip install" not in code]
-    assert len(commands) == 3
+    assert len(commands) == 4
     for code in commands:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", code],

@@ -1,6 +1,5 @@
 """``arwkv evaluate --events`` as its user meets it: annotated recordings in, numbers or a clear message out."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -12,11 +11,8 @@ from typer.testing import CliRunner
 
 from arwkv_cli.app import app
 from arwkv_core.checkpoint import save_model_folder
-from arwkv_core.evaluation import f_scores
 
 RATE = 16_000
-INSTALLED = importlib.util.find_spec("sed_eval") is not None
-needs_sed_eval = pytest.mark.skipif(not INSTALLED, reason='needs pip install "arwkv[evaluate]"')
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +44,6 @@ def annotate(path: Path, text: str) -> Path:
 ROWS = "filename|onset|offset|event_label\ndawn.wav|0.5|2.0|Speech\ndusk|1.0|2.5|Music\n"
 
 
-@needs_sed_eval
 def test_annotations_of_every_kind_give_the_same(model: Path, recordings: Path, tmp_path: Path) -> None:
     folder = tmp_path / "labels"
     folder.mkdir()
@@ -70,7 +65,6 @@ def test_annotations_of_every_kind_give_the_same(model: Path, recordings: Path, 
     assert all(0 <= result[name] <= 1 for name in ("segment_map", "psds1", "psds2", "event_f1_macro"))
 
 
-@needs_sed_eval
 def test_recordings_beside_the_annotations_are_found(model: Path, recordings: Path) -> None:
     events = annotate(recordings / "events.tsv", ROWS.replace("dusk|", "dusk.flac|"))
     code, out, err = run(model, "--events", events)
@@ -80,7 +74,6 @@ def test_recordings_beside_the_annotations_are_found(model: Path, recordings: Pa
     assert "Speech" in out
 
 
-@needs_sed_eval
 def test_what_the_model_lacks_is_told(model: Path, recordings: Path, tmp_path: Path) -> None:
     events = annotate(tmp_path / "events.tsv", ROWS + "dawn.wav|3|4|Unicorn\n")
     code, out, err = run(model, "--events", events, "--audio", recordings, "--format", "json")
@@ -91,7 +84,6 @@ def test_what_the_model_lacks_is_told(model: Path, recordings: Path, tmp_path: P
     assert "Unicorn" in run(model, "--events", events, "--audio", recordings)[1]
 
 
-@needs_sed_eval
 def test_requirements_decide_the_exit_code(model: Path, recordings: Path, tmp_path: Path) -> None:
     call = (model, "--events", annotate(tmp_path / "events.tsv", ROWS), "--audio", recordings)
     assert run(*call, "--require", "segment_map=0.0")[0] == 0
@@ -104,7 +96,6 @@ def test_requirements_decide_the_exit_code(model: Path, recordings: Path, tmp_pa
     assert "segment_map" not in err
 
 
-@needs_sed_eval
 @pytest.mark.parametrize(
     ("rows", "problem"),
     [
@@ -127,8 +118,8 @@ def test_bad_annotations_are_named(
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ([], "expected a manifest or --events, found neither"),
-        (["manifest.csv", "--events", "e.tsv"], "expected a manifest or --events, found both"),
+        ([], "expected a manifest, --events or --hear, found none of them"),
+        (["manifest.csv", "--events", "e.tsv"], "--events or --hear, found a manifest and --events"),
         (["manifest.csv", "--segment", "2"], "--segment: goes with --events only"),
         (["manifest.csv", "--context", "60"], "--context: goes with --events only"),
         (["--events", "e.tsv", "--split", "valid"], "--split: goes with a manifest only"),
@@ -149,12 +140,3 @@ def test_options_that_do_not_fit_are_refused(
     code, _, err = run(model, *options)
     assert code == 2
     assert problem in err
-
-
-def test_a_missing_package_is_named_with_its_command(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(f_scores, "find_spec", lambda name: None)
-    code, _, err = run(model, "--events", annotate(tmp_path / "events.tsv", ROWS))
-    assert code == 2
-    assert 'needs sed_eval: pip install "arwkv[evaluate]"' in err

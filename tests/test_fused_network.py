@@ -108,6 +108,36 @@ def test_windows_side_by_side_are_windows_alone(model: ARWKV, threads: int, wind
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_threads_that_work_side_by_side_have_no_others_help_them(model: ARWKV, threads: int) -> None:
+    """They would be more than there are cores, and wait for one another at each product."""
+    before = torch.get_num_threads()
+    fbank = log_mels(12, 5)
+    seen = []
+
+    def finish(embeddings: Tensor) -> Tensor:
+        seen.append((threading.get_ident(), torch.get_num_threads()))
+        return embeddings
+
+    try:
+        torch.set_num_threads(threads)
+        Inference(model, "fp32").run(fbank, torch.clone, finish)
+    finally:
+        torch.set_num_threads(before)
+    assert len(seen) == 5
+    assert threading.get_ident() not in {thread for thread, _ in seen}
+    assert {count for _, count in seen} == {1}
+
+
+def test_what_is_done_before_and_after_is_done_to_each_window(model: ARWKV) -> None:
+    fbank = log_mels(12, 3)
+    network = Inference(model, "fp32")
+    with torch.inference_mode():
+        expected = network.step_embeddings(fbank - 1)[:, :4] * 2
+        found = network.run(fbank, lambda x: x - 1, lambda x: x[:, :4] * 2)
+    assert torch.equal(torch.cat(found), expected)
+
+
 def test_a_window_that_is_no_number_spoils_no_other(model: ARWKV) -> None:
     fbank = log_mels(12, 3)
     network = Inference(model, "bf16")
@@ -176,6 +206,30 @@ def test_extreme_products_stay_numbers(scale: float, dtype: torch.dtype) -> None
         tuple(x.to(dtype) for x in products), products[2].to(dtype), gate, MixWeights(*vectors), rows, out
     )
     assert out.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("tokens", [1, 33, 64])
+def test_one_thread_gives_what_several_give(tokens: int, dtype: torch.dtype) -> None:
+    sequences, width = 2, 192
+    random = torch.Generator().manual_seed(0)
+    products = tuple(torch.randn(sequences, tokens, width, generator=random).to(dtype) for _ in range(7))
+    weights = MixWeights(*(torch.randn(width, generator=random) for _ in range(8)))
+    gate = torch.randn(sequences, tokens, 3, generator=random)
+    found = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            out = torch.full((sequences, tokens, width), float("nan"), dtype=dtype)
+            rows = torch.full((row_floats(sequences, tokens, width),), float("nan"))
+            time_mix(products, products[2], gate, weights, rows, out)
+            found.append(out)
+    finally:
+        torch.set_num_threads(before)
+    assert found[0].isfinite().all()
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
 
 
 def test_the_shift_adds_what_is_pending_once() -> None:

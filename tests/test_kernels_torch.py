@@ -1,11 +1,15 @@
 """The backend in plain torch: stretches, chunks, and what is easily lost on the way to matrix products."""
 
+import math
+
 import kernel_cases as cases
 import pytest
 import torch
 from torch import Tensor
 
-from arwkv_kernels import bi_wkv7, reference, torch_chunks, torch_stretch, wkv7_sweep
+from arwkv_kernels import bi_wkv7, reference, torch_chunks, torch_quotients, torch_stretch, wkv7_sweep
+from arwkv_kernels.torch_scratch import scratch_memory
+from arwkv_kernels.workspace import free_workspaces
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +80,50 @@ def test_decays_of_every_kind_in_one_chunk() -> None:
     assert_as_the_reference((r, kinds[picked], k, v, a, b, gate), cases.incoming(1, 33, 2))
 
 
+@pytest.mark.parametrize("decay", ["trained", "fastest of the model", "none"])
+def test_halves_do_for_all_decays(decay: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_quotients, "suits", lambda w: False)
+    assert_as_the_reference(cases.inputs(2, 47, 2, decay), cases.incoming(2, 47, 2))
+
+
+@pytest.mark.parametrize("step", [-1e-4, 1e-4])
+def test_either_side_of_the_least_decay_for_quotients(step: float) -> None:
+    r, w, k, v, a, b, gate = cases.inputs(1, 47, 2)
+    most = math.log(-math.log(torch_quotients.LEAST) / torch_chunks.CHUNK)
+    mixed = torch.where(w < w.median(), most + step, w)
+    assert torch_quotients.suits(mixed) == (step < 0)
+    dy = cases.incoming(1, 47, 2)
+    assert_as_the_reference((r, torch.full_like(w, most + step), k, v, a, b, gate), dy)
+    assert_as_the_reference((r, mixed, k, v, a, b, gate), dy)
+
+
+def test_a_decay_before_which_nothing_was_has_no_gradient() -> None:
+    leaves = [x[:, :1].clone().requires_grad_() for x in cases.inputs(2, 2, 2)]
+    bi_wkv7(*leaves).sum().backward()
+    assert leaves[1].grad is not None
+    assert torch.equal(leaves[1].grad, torch.zeros_like(leaves[1]))
+
+
+def test_results_do_not_lie_in_memory_that_is_used_again() -> None:
+    *inputs, gate = cases.inputs(1, 33, 2)
+    state, dy = torch.randn(1, 2, 64, 64), cases.incoming(1, 33, 2)
+    results = (*wkv7_sweep(*inputs, state, True), *values_and_gradients((*inputs, gate), dy))
+    before = [x.clone() for x in results]
+    values_and_gradients(tuple(torch.ones_like(x) for x in (*inputs, gate)), torch.ones_like(dy))
+    assert all(torch.equal(x, y) for x, y in zip(results, before, strict=True))
+
+
+def test_gradients_after_inference_mode() -> None:
+    """Memory and masks that were first made there are of use outside, too."""
+    torch_chunks.same_block.cache_clear()
+    torch_quotients.reach.cache_clear()
+    free_workspaces()
+    inputs, dy = cases.inputs(1, 33, 2), cases.incoming(1, 33, 2)
+    with torch.inference_mode():
+        y = bi_wkv7(*inputs)
+    assert torch.equal(values_and_gradients(inputs, dy)[0], y)
+
+
 def test_what_is_forgotten_is_gone() -> None:
     """A decay of 0 is exactly 0, however large what it ends was."""
     r, w, k, v, a, b, gate = (x.clone() for x in cases.inputs(1, 16, 1))
@@ -110,4 +158,5 @@ def test_the_inverse_is_that_of_substitution() -> None:
     strict = torch.randn(5, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).tril(-1)
     one = torch.eye(16, dtype=torch.float64)
     exact = torch.linalg.solve_triangular(one - strict, one.expand(5, -1, -1), upper=False)
-    cases.assert_close("inverse", torch_chunks.inverse(strict), exact, 1e-13)
+    with scratch_memory(torch.float64, torch.device("cpu")) as scratch:
+        cases.assert_close("inverse", torch_chunks.inverse(strict, scratch), exact, 1e-13)

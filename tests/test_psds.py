@@ -16,10 +16,10 @@ PLAIN = Scenario(dtc=0.5, gtc=0.5, cttc=None, alpha_ct=0.0, alpha_st=0.0, most=3
 NO_DECISIONS = "not installed; psds is held against cases worked out by hand"
 
 
-def heard(truth: list[tuple[float, float, int]], rows: list[list[float]], name: str = "a") -> Heard:
+def heard(truth: list[tuple[float, float, int]], rows: list[list[float]]) -> Heard:
     """A recording of steps of a second: a row of scores for each class."""
     scores = np.array(rows, np.float32).T
-    return Heard(name, float(len(scores)), truth, [], scores, np.arange(len(scores) + 1.0))
+    return Heard(float(len(scores)), truth, [], scores, np.arange(len(scores) + 1.0))
 
 
 def test_one_class_by_hand() -> None:
@@ -88,7 +88,7 @@ def recordings(draw: st.DrawFn) -> list[Heard]:
             truth.append((start, draw(st.floats(start + 0.01, float(edges[-1]))), draw(st.integers(0, 1))))
         codes = draw(st.lists(st.integers(60, 160), min_size=2 * steps, max_size=2 * steps))
         scores = LEVELS[np.array(codes)].reshape(steps, 2)
-        made.append(Heard(str(number), float(edges[-1]), joined(truth), [], scores, edges))
+        made.append(Heard(float(edges[-1]), joined(truth), [], scores, edges))
     return made
 
 
@@ -148,7 +148,7 @@ def test_sed_scores_eval_gives_the_same(seed: int) -> None:
         events = joined(events)
         values = rounded(np.clip(scores, 0, 1).astype(np.float32))
         name = str(number)
-        made.append(Heard(name, float(edges[-1]), events, [], values, edges))
+        made.append(Heard(float(edges[-1]), events, [], values, edges))
         # float32 columns: it writes into arrays of float64, which pandas 3 does not let it
         tables[name] = pandas.DataFrame(values, columns=names)
         tables[name].insert(0, "onset", edges[:-1])

@@ -1,7 +1,7 @@
 """Every format of timelines, read back by the program it is meant for or by its best-known reader.
 
-`sed_scores_eval` and `dcase_util` come with the extra ``readers``: one has to be compiled, the other brings
-matplotlib and more. Where they are missing, the strict parsers of `timeline_parsers` still read what they would.
+`sed_scores_eval` has to be compiled, so it comes with the extra ``readers``. Where it is missing, the strict parsers of
+`timeline_parsers` still read what it would.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from arwkv_core.writers import TIMELINE_FORMATS
 
 DATA = Path(__file__).parent / "data"
 ODD_FILE = r"caf\udce9/t\udcfc\udcdf 1.wav"
-NOT_INSTALLED = 'not installed (pip install "arwkv[readers]"); a strict parser reads the file in its place'
+NOT_INSTALLED = "not here, or can't be imported; a strict parser reads the file in its place"
 
 Spans = list[tuple[float, float, str]]
 

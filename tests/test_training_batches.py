@@ -204,7 +204,7 @@ def test_freed_memory_is_kept_where_the_c_library_can() -> None:
     program = """
 import resource, sys
 import torch
-from arwkv_core.training.allocator import keep_freed_memory
+from arwkv_core.allocator import keep_freed_memory
 if not keep_freed_memory():
     sys.exit("another C library")
 for _ in range(10):

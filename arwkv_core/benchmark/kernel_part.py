@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from arwkv_core.training.allocator import keep_freed_memory
+from arwkv_core.allocator import keep_freed_memory
 from arwkv_kernels import bi_wkv7, select
 
 from .fma_peak import fused_multiply_adds_a_second

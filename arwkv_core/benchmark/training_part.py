@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arwkv_core.allocator import keep_freed_memory
 from arwkv_core.constants import FBANK_MEAN, FBANK_STD, FRAMES_PER_STEP, MODEL_STEPS
 from arwkv_core.labels import AUDIOSET_CLASSES
 from arwkv_core.model import ARWKV
 from arwkv_core.precision import bfloat16_is_fast
 from arwkv_core.training import student
-from arwkv_core.training.allocator import keep_freed_memory
 from arwkv_core.training.batches import Batch
 from arwkv_core.training.optimiser import make_optimisers
 from arwkv_core.training.precision import autocast

@@ -17,7 +17,7 @@ from arwkv_core.event_settings import EventSettings
 from arwkv_core.labels import LabelSet
 
 from .annotations import read_annotations
-from .f_scores import check_installed, event_f1, segment_f1
+from .f_scores import event_f1, segment_f1
 from .heard import Heard
 from .plain_numbers import plain
 from .psds import PSDS1, PSDS2, psds
@@ -132,7 +132,7 @@ def evaluate_detection(
     Raises
     ------
     UsageError
-        If a package is missing, an option is out of range, or the annotations can't be used.
+        If an option is out of range, or the annotations can't be used.
     AudioError
         If a recording can't be decoded.
     """
@@ -141,7 +141,6 @@ def evaluate_detection(
     from arwkv_core.tagger import Tagger, load
 
     _check_ranges(segment, collar, offset_share)
-    check_installed()
     tagger = model if isinstance(model, Tagger) else load(model, device, precision)
     paths = [events] if isinstance(events, str | Path) else list(events)
     annotations = read_annotations(paths, tagger.labels, audio=audio)
@@ -151,8 +150,8 @@ def evaluate_detection(
     columns = [tagger.labels.index(mid) for mid in annotations.labels.mids]
     places = {mid: place for place, mid in enumerate(annotations.labels.mids)}
     recordings = []
-    for number, (file, truth) in enumerate(
-        tqdm(annotations.recordings, desc="recordings", unit="recording", disable=not progress)
+    for file, truth in tqdm(
+        annotations.recordings, desc="recordings", unit="recording", disable=not progress
     ):
         steps = tagger.step_scores(file, hop=hop, context=context, raw_scores=True)
         seconds = steps.coverage.decoded_seconds
@@ -160,9 +159,7 @@ def evaluate_detection(
         search.add(steps.values)
         found = [(each.start, each.end, places[each.mid]) for each in search.finish(seconds)]
         within = [(start, min(end, seconds), column) for start, end, column in truth if start < seconds]
-        recordings.append(
-            Heard(f"{number:06}", seconds, within, found, steps.values[:, columns].copy(), steps.edges)
-        )
+        recordings.append(Heard(seconds, within, found, steps.values[:, columns].copy(), steps.edges))
     return measure(
         recordings, annotations.labels, tagger.name, segment, collar, offset_share, annotations.unknown
     )
@@ -182,8 +179,8 @@ def measure(
     truth = [segment_truth(heard.truth, classes, heard.seconds, segment) for heard in recordings]
     scores = [segment_scores(heard.scores, heard.edges, segment) for heard in recordings]
     precisions = segment_average_precision(truth, scores)
-    by_segment = segment_f1(recordings, labels.mids, segment)
-    by_event = event_f1(recordings, labels.mids, collar, offset_share)
+    by_segment = segment_f1(recordings, classes, segment)
+    by_event = event_f1(recordings, classes, collar, offset_share)
     spans = [span for heard in recordings for span in heard.truth]
     return DetectionEvaluation(
         model=model,

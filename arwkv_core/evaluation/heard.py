@@ -11,24 +11,31 @@ from .segments import Span
 
 
 @dataclass(frozen=True)
-class Heard:
+class Findings:
     """A recording: what is true, and what a model found there.
 
     Attributes
     ----------
-    name : str
-        Different for every recording.
     seconds : float
     truth, found : list of Span
-        Start, end and column; those of one class don't overlap.
+        Start, end and column.
+    """
+
+    seconds: float
+    truth: list[Span]
+    found: list[Span]
+
+
+@dataclass(frozen=True)
+class Heard(Findings):
+    """The same with the scores that decided; spans of one class don't overlap.
+
+    Attributes
+    ----------
     scores : ndarray of float32, shape (steps, classes)
     edges : ndarray, shape (steps + 1,)
         Seconds between which the steps lie.
     """
 
-    name: str
-    seconds: float
-    truth: list[Span]
-    found: list[Span]
     scores: NDArray[np.float32]
     edges: NDArray[np.float64]

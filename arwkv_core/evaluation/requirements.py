@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from arwkv_core.errors import UsageError
@@ -43,7 +43,9 @@ def check_names(required: Mapping[str, float], measures: Sequence[str]) -> None:
             raise UsageError(f"--require: expected one of {', '.join(measures)}, found {name!r}")
 
 
-def unmet(result: Mapping[str, Any], required: Mapping[str, float]) -> list[str]:
+def unmet(
+    result: Mapping[str, Any], required: Mapping[str, float], less_is_better: Collection[str] = ()
+) -> list[str]:
     """Which requirements a result does not reach, in words; one that does not exist reaches none.
 
     Parameters
@@ -52,11 +54,15 @@ def unmet(result: Mapping[str, Any], required: Mapping[str, float]) -> list[str]
         As ``to_dict()`` gives it.
     required : mapping of str to float
         The least that each measure must be.
+    less_is_better : collection of str
+        Measures that count errors: what is required of them is the most that they may be.
     """
     failed = []
-    for name, least in required.items():
+    for name, bound in required.items():
         value = result[name]
-        if value is None or value < least:
-            found = "nothing" if value is None else f"{value:.6g}"
-            failed.append(f"{name}: expected at least {least:g}, found {found}")
+        missing = value is None or math.isnan(value)
+        less = name in less_is_better
+        if missing or (value > bound if less else value < bound):
+            found = "nothing" if missing else f"{value:.6g}"
+            failed.append(f"{name}: expected at {'most' if less else 'least'} {bound:g}, found {found}")
     return failed

@@ -156,8 +156,13 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-def require_sklearn() -> str:
+def require_sklearn(purpose: str = "a probe") -> str:
     """Return the version of scikit-learn.
+
+    Parameters
+    ----------
+    purpose : str
+        What needs it, for the message.
 
     Raises
     ------
@@ -168,6 +173,6 @@ def require_sklearn() -> str:
         import sklearn
     except ImportError as error:
         raise ArwkvError(
-            "a probe needs scikit-learn, which is not installed here: pip install scikit-learn"
+            f"{purpose} needs scikit-learn, which is not installed here: pip install scikit-learn"
         ) from error
     return str(sklearn.__version__)

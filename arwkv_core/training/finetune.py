@@ -9,38 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import torch
-
-from arwkv_core.checkpoint import load_model
-from arwkv_core.constants import DEFAULT_MODEL, FRAMES_PER_STEP, STEP_SECONDS
-from arwkv_core.errors import ConfigError, UsageError
+from arwkv_core.constants import DEFAULT_MODEL
 from arwkv_core.labelled.dataset import Dataset, read_dataset
 from arwkv_core.labelled.result import Result, plain
 from arwkv_core.labelled.validation_split import with_validation
-from arwkv_core.labels import LabelSet
-from arwkv_core.model_config import ModelConfig, ScoreFunction
 from arwkv_core.model_scorer import ModelScorer
-from arwkv_core.staging import refuse_existing, refuse_unwritable
 
-from .corpus import Corpus
-from .mel_store import MelStore
-from .own_corpus import corpus_of
 from .own_model import deliver, destination
-from .own_teacher import taught_by
-from .predict import clip_scores
+from .own_run import OwnRun
 from .processes import Processes
-from .recipe import NetworkTable, Recipe
-from .run import find_recipe, shared_mel_store
-from .run_folder import CHECKPOINT, LOCK, LOG
-from .trainer import CHECKPOINT_SECONDS, Trainer
+from .recipe import Recipe
+from .trainer import CHECKPOINT_SECONDS
 
 RECIPE = "finetune"
 
 SCHEMA_VERSION = 1
-
-LONGEST_CLIP_SECONDS = 60.0
-"""Of a clip in validation, where the model takes any length."""
 
 
 @dataclass(frozen=True)
@@ -149,160 +132,41 @@ def finetune(
         If model, recipe, name or a folder can't be used.
     """
     folder = Path(run) if run is not None else Path("runs") / name
-    store = Path(cache) if cache is not None else folder / "cache"
+    work = OwnRun(
+        name=name,
+        model=model,
+        recipe=recipe,
+        steps=steps,
+        batch=batch,
+        rate=rate,
+        patience=patience,
+        keep_classes=keep_classes,
+        score_function=score_function,
+        class_weights=class_weights,
+        seed=seed,
+        cache=Path(cache) if cache is not None else folder / "cache",
+        overwrite=overwrite,
+        checkpoint_seconds=checkpoint_seconds,
+    )
     with contextlib.closing(Processes(device)) as processes:
-        shown = progress and processes.first
 
-        def prepare() -> tuple[ModelScorer, Dataset, Recipe]:
-            target = destination(name, output)
-            target.check(folder / name, overwrite=overwrite)
-            _check_run(folder, name, store)
-            network, config, labels = load_model(model, processes.device)
-            scorer = ModelScorer(network, config, labels)
+        def prepare() -> tuple[Dataset, ModelScorer, Recipe]:
+            destination(name, output).check(folder / name, overwrite=overwrite)
+            work.check_places(folder, made=name)
+            scorer = work.start(processes.device)
             dataset = read_dataset(
                 data,
                 background=background,
                 arrange=lambda each, problems: with_validation(each, valid_share, valid_fold, seed, problems),
                 measure=True,
             )
-            kind = _kind(dataset, score_function, config if keep_classes else None)
-            changes = {"steps": steps, "batch": batch, "rate": rate, "patience": patience}
-            start = model if isinstance(model, str) else str(model.resolve())  # text may be a name in the zoo
-            plan = _recipe(recipe, name, start, config, kind, keep_classes, seed, class_weights, changes)
-            return scorer, dataset, plan
+            return dataset, scorer, work.plan(scorer.config, dataset)
 
-        scorer, dataset, plan = processes.in_turn(prepare)
-        labels = _joined(scorer.labels, dataset.labels) if keep_classes else dataset.labels
-        window = scorer.window_frames // FRAMES_PER_STEP * STEP_SECONDS
-        longest = LONGEST_CLIP_SECONDS if scorer.any_length else window
-        in_silence = plan.loss.kind == "softmax" and not keep_classes
-        corpus = corpus_of(dataset, labels, longest, in_silence=in_silence)
-        mels = shared_mel_store(corpus, store, processes, progress=progress)
-        if processes.first:  # whose folder it is: sounds that have changed under their names make another run
-            plan = dataclasses.replace(plan, data=dataclasses.replace(plan.data, manifest=mels.sha256()))
-        if keep_classes:
-            untaught = corpus
-            corpus = processes.in_turn(lambda: taught_by(scorer, untaught, mels, store, progress=shown))
-        trainer = Trainer(
-            plan,
-            corpus,
-            mels,
-            folder,
-            overwrite=overwrite,
-            checkpoint_seconds=checkpoint_seconds,
-            processes=processes,
-        )
-        made = trainer.run(progress=progress)
-        if made is None:
+        trained = work.train(*processes.in_turn(prepare), folder, processes, progress=progress)
+        if trained is None:
             return None
-    results = _measure(made, plan, corpus, mels, dataset, processes.device)
-    deliver(made, results, destination(name, output), overwrite=overwrite)
+    found = {split: trained.measured(split, processes.device) for split in ("valid", "test")}
+    results = {split: result for split, result in found.items() if result is not None}
+    deliver(trained.folder, results, destination(name, output), overwrite=overwrite)
     target = str(destination(name, output).folder)
-    return FinetuneReport(name, target, results["valid"], results.get("test"), dataset.remarks)
-
-
-def _check_run(folder: Path, name: str, cache: Path) -> None:
-    """Refuse a run's folder in which the model can't be made, before the work."""
-    if name in (cache.name, CHECKPOINT, LOCK, LOG):
-        raise UsageError(f"--name: expected another name than {name!r}, which is that of a file of the run")
-    refuse_unwritable(folder, "--run")
-    refuse_unwritable(cache, "--cache")
-    try:
-        refuse_existing(folder / name, overwrite=True)  # an older one of the same run
-    except UsageError as error:
-        raise UsageError(f"--run {folder}: the model is made in it: {error}") from None
-
-
-def _kind(dataset: Dataset, wanted: str, kept: ModelConfig | None) -> ScoreFunction:
-    if wanted not in ("auto", "sigmoid", "softmax"):
-        raise ConfigError(f"--score-function: expected auto, sigmoid or softmax, found {wanted!r}")
-    if kept is not None:
-        if wanted not in ("auto", kept.score_function):
-            raise ConfigError(
-                f"--score-function {wanted}: expected {kept.score_function}, as the classes that are kept have it"
-            )
-        return kept.score_function
-    if wanted == "softmax" and dataset.multi_label:
-        raise ConfigError(
-            f"--score-function softmax: expected one label for every sound of {dataset.source}, found some with "
-            "several or none: leave it out"
-        )
-    return "sigmoid" if dataset.multi_label or wanted == "sigmoid" else "softmax"
-
-
-def _joined(old: LabelSet, new: LabelSet) -> LabelSet:
-    """The classes of a model, and then those that it has not."""
-    added = [(mid, name) for mid, name in new if mid not in old]
-    return LabelSet(
-        [*old.mids, *(mid for mid, _ in added)], [*old.names, *(name for _, name in added)], source=new.source
-    )
-
-
-def _recipe(
-    recipe: str | Path,
-    name: str,
-    model: str,
-    config: ModelConfig,
-    kind: ScoreFunction,
-    keep_classes: bool,
-    seed: int,
-    class_weights: Literal["none", "balanced"],
-    changes: dict[str, Any],
-) -> Recipe:
-    """The recipe with what the model and the options say."""
-    plan = Recipe.read(find_recipe(recipe))
-    if class_weights not in ("none", "balanced"):
-        raise ConfigError(f"--class-weights: expected none or balanced, found {class_weights!r}")
-    arch = config.architecture
-    network = NetworkTable(
-        depth=arch.depth,
-        width=arch.width,
-        position=arch.position,
-        frames=arch.frames,
-        drop_path=plan.network.drop_path,
-        start=model,
-        head="extended" if keep_classes else "new",
-        head_bias=True,
-    )
-    sampling, optimiser, validation = plan.sampling, plan.optimiser, plan.validation
-    if arch.position == "absolute":
-        sampling = dataclasses.replace(sampling, seconds=[arch.steps * STEP_SECONDS] * len(sampling.seconds))
-    if changes["batch"] is not None:
-        sampling = dataclasses.replace(sampling, batch=[changes["batch"]] * len(sampling.batch))
-    if changes["steps"] is not None:
-        warm_up = min(optimiser.warm_up, changes["steps"] // 10)
-        optimiser = dataclasses.replace(optimiser, steps=changes["steps"], warm_up=warm_up)
-    if changes["rate"] is not None:
-        optimiser = dataclasses.replace(optimiser, rate=changes["rate"])
-    if changes["patience"] is not None:
-        validation = dataclasses.replace(validation, patience=changes["patience"])
-    validation = dataclasses.replace(validation, every_steps=min(validation.every_steps, optimiser.steps))
-    return dataclasses.replace(
-        plan,
-        name=name,
-        seed=seed,
-        network=network,
-        data=dataclasses.replace(plan.data, mean=config.mean, std=config.std, embeddings=""),
-        sampling=sampling,
-        loss=dataclasses.replace(plan.loss, kind=kind, class_weights=class_weights, embedding=0.0),
-        optimiser=optimiser,
-        validation=validation,
-        licence=dict(config.licence),
-    )
-
-
-def _measure(
-    folder: Path, plan: Recipe, corpus: Corpus, mels: MelStore, dataset: Dataset, device: torch.device
-) -> dict[str, Result]:
-    """Measure a model on the splits that were not learnt from, for the classes of the sounds."""
-    network, _, labels = load_model(folder, device)
-    columns = [labels.index(mid) for mid in dataset.labels.mids]
-    results = {}
-    for split in ("valid", "test"):
-        clips = [index for index, clip in enumerate(corpus.clips) if clip.split == split]
-        if clips:
-            scores = clip_scores(network, plan, mels, clips)[:, columns]
-            truth = corpus.known_matrix(clips)[:, columns]
-            multi_label = dataset.multi_label or plan.loss.kind == "sigmoid"
-            results[split] = Result.of(np.asarray(scores), truth, dataset.labels, multi_label=multi_label)
-    return results
+    return FinetuneReport(name, target, results["valid"], results.get("test"), trained.dataset.remarks)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from arwkv_core.allocator import keep_freed_memory
 from arwkv_core.checkpoint import ACTIVE_THRESHOLDS, save_model_folder
 from arwkv_core.errors import ArwkvError, ConfigError
 from arwkv_core.evaluate import Evaluation, evaluate_scores
@@ -20,7 +21,6 @@ from arwkv_core.model_config import ModelConfig
 from arwkv_core.prefetch import prefetch
 from arwkv_core.toml_writer import TomlValue
 
-from .allocator import keep_freed_memory
 from .batches import BatchMaker
 from .card import card_text
 from .class_balance import class_weights, target_frequency
@@ -167,9 +167,10 @@ class Trainer:
                     if self.step % LOG_EVERY_STEPS == 0 or self.step == steps:
                         means = {name: round(float(np.mean(values)), 4) for name, values in shown.items()}
                         self._log(means)
-                        bar.set_postfix(
-                            {"loss": means["loss"], self.recipe.validation.metric: f"{self.best:.3f}"}
-                        )
+                        state: dict[str, Any] = {"loss": means["loss"]}
+                        if self.best > -math.inf:  # something was validated
+                            state[self.recipe.validation.metric] = f"{self.best:.3f}"
+                        bar.set_postfix(state)
                         shown.clear()
                     if self.step % self.recipe.validation.every_steps == 0 or self.step == steps:
                         self._validate()
