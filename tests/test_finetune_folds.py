@@ -49,7 +49,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(data: Path, model: Path, recipe: Path, folder: Path, *more: str | Path) -> list[str]:
     fixed = ["--name", "mine", "--model", model, "--recipe", recipe, "--run", folder / "runs"]
-    where = ["--cache", folder.parent / "mels", "--device", "cpu", "--quiet", "--format", "json"]
+    where = ["--cache", folder.parent / "mels of folds", "--device", "cpu", "--quiet", "--format", "json"]
     return [str(each) for each in ("finetune", data, *fixed, *where, *more)]
 
 
@@ -77,7 +77,7 @@ def test_every_fold_is_tested_by_a_model_that_did_not_hear_it(
     assert report["folder"] == str(tmp_path / "runs")
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["fold-1", "fold-2", "fold-3"]
     assert "mine" not in [model.name for model in arwkv_models.list_models()], "no model is delivered"
-    assert len(list((tmp_path.parent / "mels").glob("*.f16"))) == 1, "sounds are decoded once"
+    assert len(list((tmp_path.parent / "mels of folds").glob("*.f16"))) == 1, "sounds are decoded once"
     logs = {path: path.read_text() for path in (tmp_path / "runs").glob("*/log.jsonl")}
     assert len(logs) == 3
     assert run(call) == report
@@ -155,7 +155,7 @@ def test_label_files_and_kept_classes_are_taken(tiny: Path, quick: Path, tmp_pat
         (["--folds", "2", "--name", "../x"], "--name: expected up to", 2),
         (["--folds", "2", "--output", "x"], "--output: does not go with --folds", 2),
         (["--folds", "2", "--valid-fold", "1"], "--valid-fold: does not go with --folds", 2),
-        (["--folds", "2", "--valid-share", "1"], "--valid-share: expected a number between 0 and 1", 2),
+        (["--folds", "2", "--valid-share", "1"], "--valid-share: expected a number above 0, at most 0.5", 2),
     ],
 )
 def test_options_that_do_not_fit_are_refused(

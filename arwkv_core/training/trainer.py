@@ -26,6 +26,7 @@ from .card import card_text
 from .class_balance import class_weights, target_frequency
 from .corpus import Corpus
 from .fingerprint import fingerprint
+from .interrupts import deferred_interrupts
 from .likelihood import known_likelihood
 from .mel_store import MelStore
 from .optimiser import make_optimisers, set_rates
@@ -106,11 +107,11 @@ class Trainer:
         self.optimisers = make_optimisers(self.student, recipe.optimiser)
         self.mean = RunningMean(self.student.network, recipe.optimiser.ema)
         self.step = 0
-        self._updating = False
         self._random = torch.get_rng_state()
         self.seconds = 0.0
         self.best = -math.inf
         self.not_best = 0  # validations since the best
+        self.validated = 0  # the step after which that was last done
         self.best_weights = {name: value.clone() for name, value in self.mean.weights.items()}
         self.best_evaluation: dict[str, Any] = {}
         state = self.processes.shared(self.folder.state if self.folder is not None else None)
@@ -158,6 +159,7 @@ class Trainer:
         batches = self.batches.stream(self.step, steps, processes.rank, processes.count)
         with contextlib.closing(prefetch(batches, BATCHES_AHEAD)) as stream, bar:
             try:
+                self._validate_if_due()  # where an interruption came between a step and its validation
                 while not self.done:
                     started = time.monotonic()
                     for name, value in self._train_step(stream).items():
@@ -172,15 +174,13 @@ class Trainer:
                             state[self.recipe.validation.metric] = f"{self.best:.3f}"
                         bar.set_postfix(state)
                         shown.clear()
-                    if self.step % self.recipe.validation.every_steps == 0 or self.step == steps:
-                        self._validate()
+                    self._validate_if_due()
                     if time.monotonic() - saved > self.checkpoint_seconds or self.done:
                         self._save()
                         saved = time.monotonic()
             except KeyboardInterrupt:
-                if not self._updating:  # else half of the weights are a step ahead
-                    torch.set_rng_state(self._random)  # the step is undone
-                    self._save()
+                torch.set_rng_state(self._random)  # a step that was begun is undone
+                self._save()
                 raise
 
     def _train_step(self, stream: Any) -> dict[str, float]:
@@ -211,13 +211,13 @@ class Trainer:
                 "the last checkpoint is kept"
             )
         norm = torch.nn.utils.clip_grad_norm_(self.student.parameters(), table.clip_norm)
-        self._updating = True
-        for optimiser in self.optimisers:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-        self.mean.update(self.student.network, self.step)
-        self.step += 1
-        self._updating = False
+        with deferred_interrupts():  # else half of the weights would be a step ahead
+            for optimiser in self.optimisers:
+                optimiser.step()
+                optimiser.zero_grad(set_to_none=True)
+            self.mean.update(self.student.network, self.step)
+            self.step += 1
+            self._random = torch.get_rng_state()
         return {**sums, "gradient": float(norm), "rate": table.rate * factor}
 
     def _averaged_sums(self, sums: dict[str, float]) -> dict[str, float]:
@@ -225,6 +225,11 @@ class Trainer:
         names = ["loss", *(f"{name}_loss" for name in LOSS_TERMS)]
         means = self.processes.mean([sums.get(name, 0.0) for name in names])
         return {name: value for name, value in zip(names, means, strict=True) if name in sums or value}
+
+    def _validate_if_due(self) -> None:
+        due = self.step % self.recipe.validation.every_steps == 0 or self.step >= self.recipe.optimiser.steps
+        if due and self.step > self.validated:
+            self._validate()
 
     def _validate(self) -> None:
         table = self.recipe.validation
@@ -242,11 +247,13 @@ class Trainer:
                 numbers["known_likelihood"] = round(likelihood, 4)
         numbers = self.processes.shared(numbers)
         value = numbers.get(table.metric)
-        self.not_best += 1
-        if value is not None and value > self.best:
-            self.best, self.best_evaluation, self.not_best = value, numbers, 0
-            self.best_weights = {name: weight.clone() for name, weight in self.mean.weights.items()}
-        self._log({"valid": numbers})
+        with deferred_interrupts():
+            self.validated = self.step
+            self.not_best += 1
+            if value is not None and value > self.best:
+                self.best, self.best_evaluation, self.not_best = value, numbers, 0
+                self.best_weights = {name: weight.clone() for name, weight in self.mean.weights.items()}
+            self._log({"valid": numbers})
 
     def _log(self, entry: dict[str, Any]) -> None:
         if self.folder is not None:
@@ -270,6 +277,7 @@ class Trainer:
                 "random": torch.get_rng_state(),
                 "best": self.best,
                 "not_best": self.not_best,
+                "validated": self.validated,
                 "best_weights": self.best_weights,
                 "best_evaluation": self.best_evaluation,
             }
@@ -283,6 +291,7 @@ class Trainer:
         torch.set_rng_state(state["random"])
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         self.best_weights, self.best_evaluation = state["best_weights"], state["best_evaluation"]
+        self.validated = state.get("validated", self.step)
         self.not_best = state.get("not_best", 0)  # older checkpoints were of recipes that never stop early
 
     def _export(self, target: Path) -> Path:
