@@ -142,7 +142,7 @@ def main() -> None:
                 if context != OWN and not tagger.any_length:
                     print(f"{tagger.name}: no context {context}, its window is fixed", file=sys.stderr)
                     continue
-                name = f"{tagger.name}, {spoken(context)}"
+                name = f"{model}, {spoken(context)}"
                 hear = model_hearing(tagger, None if context == OWN else context, test.corpus.labels)
                 results[name] = test.measure(hear, name)
         if not options.no_teacher and (hear := teacher_hearing()):
