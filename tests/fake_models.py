@@ -22,8 +22,11 @@ THREE_LABELS = LabelSet(["/m/09x0r", "/m/04rlf", "own:gate"], ["Speech", "Music"
 
 def random_model(arch: Architecture, dtype: torch.dtype = torch.bfloat16) -> ARWKV:
     """A network whose weights all matter, unlike fresh ones, and which ``dtype`` holds exactly."""
-    generator = torch.Generator().manual_seed(arch.width + arch.classes)
-    model = ARWKV(arch)
+    seed = arch.width + arch.classes
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):  # else it would depend on the tests before
+        torch.manual_seed(seed)
+        model = ARWKV(arch)
     with torch.no_grad():
         for weight in model.parameters():
             weight += 0.05 * torch.randn(weight.shape, generator=generator)

@@ -89,7 +89,7 @@ def test_a_folder_with_a_bad_file_from_the_outside(sounds: Path, model: Path, ru
 def test_scores_that_are_kept_give_the_same_without_model_and_torch(
     sounds: Path, model: Path, run_arwkv: RunArwkv
 ) -> None:
-    options = ("--on", 0.4, "--off", 0.35, "--median", 0, "--min-duration", 0, "-f", "csv")
+    options = ("--on", 0.345, "--off", 0.34, "--median", 0, "--min-duration", 0, "-f", "csv")
     (sounds / "bad.wav").unlink()
     plain = run_arwkv("timeline", "sounds", "--model", model, *options, check=True)
     keeping = run_arwkv("timeline", "sounds", "--model", model, *options, "--scores", "kept", check=True)

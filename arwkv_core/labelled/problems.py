@@ -62,7 +62,8 @@ class Problems:
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
             byte = f"the byte {error.object[error.start]:#04x}"
-            self.add(f"{path}, line {line}", "text in UTF-8 (Excel calls it CSV UTF-8)", byte)
+            of_excel = "" if path.suffix.lower() == ".json" else " (Excel calls it CSV UTF-8)"
+            self.add(f"{path}, line {line}", f"text in UTF-8{of_excel}", byte)
         return None
 
     def raise_any(self) -> None:
