@@ -81,10 +81,9 @@ def test_twenty_kills_inside_one_recording(recording: Path, tmp_path: Path) -> N
             time.sleep(0.005)
         time.sleep(random.uniform(0, 0.15))
         process.kill()
-        if process.wait() == 0:  # a fast machine: the recording was done
+        if process.wait() == 0 or output.exists():  # the recording was done, the process perhaps about to end
             check()
             continue
-        assert not output.exists()
         assert kept.exists() or journalled(kept) > before, "a run lost what the one before had done"
     last = start(recording, model, kept.parent, output)
     assert last.wait() == 0, last.stderr and last.stderr.read()
