@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from finetune_calls import quick_recipe, run
 from own_sounds import class_folders, label_tracks, tiny_model, write_csv, write_sound
 from test_training_processes import start
 from typer.testing import CliRunner
@@ -21,7 +22,6 @@ from arwkv_core.errors import DatasetError, UsageError
 from arwkv_core.labelled.fold_split import with_test_fold
 from arwkv_core.labelled.problems import Problems
 from arwkv_core.labelled.segment import Segment
-from arwkv_core.training.run import find_recipe
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
@@ -39,24 +39,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled recipe with shorter examples, validated often."""
-    text = find_recipe("finetune").read_text()
-    path = tmp_path_factory.mktemp("recipe") / "quick.toml"
-    text = text.replace("seconds = [4.8]", "seconds = [0.8]").replace("every_steps = 50", "every_steps = 10")
-    path.write_text(text.replace("ema = 0.99", "ema = 0.8"))
-    return path
+    return quick_recipe(tmp_path_factory.mktemp("recipe") / "quick.toml")
 
 
 def command(data: Path, model: Path, recipe: Path, folder: Path, *more: str | Path) -> list[str]:
     fixed = ["--name", "mine", "--model", model, "--recipe", recipe, "--run", folder / "runs"]
     where = ["--cache", folder.parent / "mels of folds", "--device", "cpu", "--quiet", "--format", "json"]
     return [str(each) for each in ("finetune", data, *fixed, *where, *more)]
-
-
-def run(call: list[str]) -> dict:
-    result = CliRunner().invoke(app, call, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def test_every_fold_is_tested_by_a_model_that_did_not_hear_it(
