@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 def calibrate(
     model: Annotated[str, typer.Argument(help="A model of the zoo, a model folder or a weight file.")],
-    manifest: Annotated[
+    data: Annotated[
         Path,
-        typer.Argument(help="CSV with the columns path, split, known_labels; paths count from its folder."),
+        typer.Argument(
+            help="A corpus (its folder, or a CSV with the columns path, split, known_labels), or labelled sounds as "
+            "for arwkv probe: a CSV with the columns file and labels, or a folder."
+        ),
     ],
     split: Annotated[
-        Split, typer.Option(help="Which clips to fit to: such as the model was not trained on.")
+        Split,
+        typer.Option(
+            help="Which clips to fit to: such as the model was not trained on. Without splits, all are taken."
+        ),
     ] = Split.VALID,
     output: Annotated[
         Path | None,
@@ -37,7 +43,7 @@ def calibrate(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="Classes of the corpus.  [default: labels.csv beside the manifest, else those of the model]"
+            help="Classes of a corpus.  [default: labels.csv beside the manifest, else those of the model]"
         ),
     ] = None,
     teacher: Annotated[
@@ -47,6 +53,13 @@ def calibrate(
             "teacher_frames.npz beside the manifest, if any; else these count as absent]"
         ),
     ] = None,
+    background: Annotated[
+        bool,
+        typer.Option(
+            "--background",
+            help="Of labelled sounds: where no label covers a recording, none of the classes sounds.",
+        ),
+    ] = False,
     device: Device = "auto",
     precision: Precision = "auto",
     overwrite: Annotated[
@@ -63,15 +76,17 @@ def calibrate(
     """
     import json
 
+    from arwkv_cli.probe_table import print_remarks
     from arwkv_core.calibrating.calibrate import calibrate as run
 
     report = run(
         model,
-        manifest,
+        data,
         split=split.value,
         output=output,
         labels=labels,
         teacher=teacher,
+        background=background,
         device=device,
         precision=precision,
         overwrite=overwrite,
@@ -81,6 +96,7 @@ def calibrate(
         typer.echo(json.dumps({"schema_version": 1, **report.to_dict()}, indent=2, allow_nan=False))
         return
     _print(report)
+    print_remarks(report.remarks)
 
 
 def _print(report: CalibrationReport) -> None:
@@ -92,7 +108,10 @@ def _print(report: CalibrationReport) -> None:
         return "–" if value != value else f"{value:.4f}"
 
     console = Console()
-    errors = Table(title=f"{report.model}: {report.clips} clips, split {report.split}", title_justify="left")
+    errors = Table(
+        title=f"{report.model}: {report.clips} clips{f', split {report.split}' if report.split else ''}",
+        title_justify="left",
+    )
     errors.add_column("of the other half of the recordings")
     errors.add_column("scores", justify="right")
     errors.add_column("calibrated", justify="right")

@@ -1,5 +1,6 @@
 """Fitting a calibration: to made-up evidence whose truth is known, and to clips of a small corpus."""
 
+import csv
 import json
 import re
 import shutil
@@ -8,20 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from conftest import RunArwkv
 from fake_models import PUBLISHED, published_file, random_model
-from small_corpus import CLASSES, make_corpus
+from small_corpus import CLASSES, RATE, make_corpus, sound
 
 import arwkv_core
 from arwkv_core.architecture import Architecture
 from arwkv_core.calibrating.card import BEGIN, END, with_section
-from arwkv_core.calibrating.evidence import Evidence, HeardClip
+from arwkv_core.calibrating.evidence import Evidence, HeardClip, hear
 from arwkv_core.calibrating.fit import choose_width, crossed, fit_curve, fit_curves
+from arwkv_core.calibrating.material import of_sounds
 from arwkv_core.calibrating.reliability import measure
 from arwkv_core.calibrating.thresholds import choose_thresholds
 from arwkv_core.calibration import Calibration
 from arwkv_core.checkpoint import save_model_folder
-from arwkv_core.errors import ConfigError, UsageError
+from arwkv_core.errors import ArwkvError, ConfigError, DatasetError, UsageError
 from arwkv_core.event_defaults import ClassDefaults, read_class_defaults
 from arwkv_core.labels import LabelSet
 from arwkv_core.model_config import ModelConfig
@@ -255,6 +258,102 @@ def test_a_corpus_without_a_list_of_classes_has_the_models(model: Path, corpus: 
         arwkv_core.calibrate(model, corpus / "manifest.csv", output=tmp_path / "c", progress=False)
 
 
+def sounds_of(corpus: Path, table: Path, split: str) -> list[dict[str, str]]:
+    """The clips of a corpus' split whose source states a class, as labelled sounds; what was written."""
+    with (corpus / "manifest.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == split and row["known_labels"]]
+    found = [{"file": row["path"], "labels": row["known_labels"], "split": split} for row in rows]
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ("file", "labels", "split"))
+        writer.writeheader()
+        writer.writerows(found)
+    return found
+
+
+def make_nights(folder: Path) -> Path:
+    """Recordings with label tracks: three faint seconds, four of a class, five of silence."""
+    rng = np.random.default_rng(5)
+    folder.mkdir()
+    for index in range(8):
+        kind = 2 * (index % 2)
+        parts = (sound(1, 3.0, rng) * 0.01, sound(kind, 4.0, rng), np.zeros(RATE * 5))
+        soundfile.write(folder / f"{index}.wav", np.concatenate(parts), RATE)
+        (folder / f"{index}.txt").write_text(f"3.0\t7.0\t{CLASSES[kind][1]}\n")
+    return folder
+
+
+def test_labelled_sounds_are_fitted_to_as_a_corpus_of_them_would_be(
+    model: Path, corpus: Path, tmp_path: Path
+) -> None:
+    (corpus / "teacher_frames.npz").unlink()
+    with (corpus / "manifest.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["known_labels"]]
+    with (corpus / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    expected = arwkv_core.calibrate(
+        model, corpus, split="train", output=tmp_path / "a", progress=False
+    )  # a folder with a manifest
+    sounds = sounds_of(corpus, corpus / "sounds.csv", "train")
+    found = arwkv_core.calibrate(
+        model, corpus / "sounds.csv", split="train", output=tmp_path / "b", progress=False
+    )
+    assert found.clips == expected.clips == len(sounds)
+    assert (found.split, found.by_teacher) == ("train", False)
+    assert found.shared == pytest.approx(expected.shared, abs=0.05)  # halves differ, and the prior with them
+    curves = [
+        Calibration.of_folder(folder) for folder in (tmp_path / "a", tmp_path / "b")
+    ]  # fitted to both halves together
+    for mid in LABELS.mids:
+        one, other = (each.curves[mid] for each in curves if each is not None)
+        assert other.clips == one.clips > 0
+        assert (other.slope, other.offset) == pytest.approx((one.slope, one.offset), abs=0.05)
+    with pytest.raises(DatasetError, match=r"the split valid, found none: there are train \(--split\)"):
+        arwkv_core.calibrate(model, corpus / "sounds.csv", output=tmp_path / "c", progress=False)
+
+
+def test_parts_of_long_recordings_are_heard_where_they_lie(model: Path, tmp_path: Path) -> None:
+    folder = make_nights(tmp_path / "nights")
+    alone = arwkv_core.calibrate(model, folder, output=tmp_path / "alone", progress=False)
+    whole = arwkv_core.calibrate(model, folder, background=True, output=tmp_path / "whole", progress=False)
+    assert (alone.clips, whole.clips) == (8, 24)
+    assert alone.split == whole.split == ""
+    assert "fitted to 24 clips\nby `arwkv calibrate`" in (tmp_path / "whole" / "CARD.md").read_text("utf-8")
+    tagger = arwkv_core.load(model)
+    material = of_sounds(folder, "valid", tagger.labels, background=True)
+    clips = list(hear(tagger, material.corpus, material.clips, material.halves, progress=False))
+    assert sum(material.halves) == 12
+    for first in range(0, 24, 3):
+        assert len({clip.half for clip in clips[first : first + 3]}) == 1
+        path = material.corpus.clips[material.clips[first]].path
+        scores = encode(tagger.step_scores(path, raw_scores=True).values)
+        together = np.concatenate([clip.codes for clip in clips[first : first + 3]])
+        np.testing.assert_array_equal(together, scores[: len(together)])
+        assert len(scores) - len(together) <= 1
+        before, during, after = (clip.sounding.any(1).sum() for clip in clips[first : first + 3])
+        assert (before, after) == (0, 0)
+        assert during > 0
+
+
+def test_sounds_of_other_classes_and_options_of_the_other_kind_are_refused(
+    model: Path, corpus: Path, tmp_path: Path
+) -> None:
+    sounds_of(corpus, corpus / "sounds.csv", "train")
+    text = (corpus / "sounds.csv").read_text()
+    (corpus / "sounds.csv").write_text(text.replace("Hum", "Humming bird"))
+    with pytest.raises(DatasetError, match=r"found others: 'Humming bird'; mend their names \(labels\.csv"):
+        arwkv_core.calibrate(model, corpus / "sounds.csv", split="train", progress=False)
+    with pytest.raises(UsageError, match=r"--teacher .*: is for a corpus, .*sounds\.csv is none"):
+        arwkv_core.calibrate(model, corpus / "sounds.csv", teacher="frames.npz", progress=False)
+    with pytest.raises(UsageError, match=r"--background: is for labelled sounds"):
+        arwkv_core.calibrate(model, corpus / "manifest.csv", background=True, progress=False)
+    with pytest.raises(ArwkvError, match=r"none\.csv: can't be read"):
+        arwkv_core.calibrate(model, corpus / "none.csv", progress=False)
+    assert not (model / "calibration.csv").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "small"]
+
+
 def test_what_cannot_be_fitted_is_refused_and_nothing_lost(model: Path, corpus: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in model.iterdir()}
     manifest = corpus / "manifest.csv"
@@ -309,6 +408,7 @@ def test_the_page_runs(
     manifest.write_text(manifest.read_text().replace(",valid,", ",x,").replace(",train,", ",valid,"))
     manifest.write_text(manifest.read_text().replace(",x,", ",train,"))
     shutil.copy(corpus / "audio" / "000.wav", tmp_path / "night.wav")
+    make_nights(tmp_path / "nights")
     commands = [
         line.split()[1:]
         for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)

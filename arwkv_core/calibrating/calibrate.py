@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from arwkv_core.audio import open_audio
 from arwkv_core.calibration import (
     CALIBRATION_FILE,
     OWN,
@@ -21,8 +19,7 @@ from arwkv_core.calibration import (
     ClassCurve,
 )
 from arwkv_core.checkpoint import lossless_dtype, save_model_folder
-from arwkv_core.constants import SAMPLE_RATE
-from arwkv_core.errors import ArwkvError, UsageError
+from arwkv_core.errors import UsageError
 from arwkv_core.event_defaults import (
     ALL_CLASSES,
     EVENTS_FILE,
@@ -30,16 +27,16 @@ from arwkv_core.event_defaults import (
     class_defaults_text,
     read_class_defaults,
 )
-from arwkv_core.features import require_one_frame
-from arwkv_core.model_config import CARD_FILE, LABELS_FILE
+from arwkv_core.model_config import CARD_FILE
 from arwkv_core.score_codec import LEVELS
 from arwkv_core.staging import refuse_existing, refuse_unwritable, staged_folder
 from arwkv_core.tagger import Tagger, load
-from arwkv_core.training.corpus import SPLITS, Corpus
+from arwkv_core.training.corpus import SPLITS
 
 from .card import with_section
-from .evidence import Evidence, HeardClip, hear, judged_classes
+from .evidence import Evidence, hear, judged_classes
 from .fit import choose_width, crossed, fit_curves
+from .material import MANIFEST, Material, is_corpus, of_corpus, of_sounds
 from .picture import draw
 from .reliability import Reliability, measure
 from .thresholds import Choice, ClassThreshold, choose_thresholds
@@ -58,7 +55,9 @@ class CalibrationReport:
     folder : Path
         Of the calibrated model.
     split : str
+        Empty where nothing said splits, and all were taken.
     clips : int
+        Of labelled sounds: stretches throughout which the same is heard, long ones in pieces.
     by_teacher : bool
         Whether there was a teacher; else what no source states counted as absent.
     own, shared_classes : int
@@ -78,6 +77,8 @@ class CalibrationReport:
         ``mid``, ``name``, ``clips``, ``on``, ``off``, ``f1_before``, ``f1_after``, ``gain`` of classes with their own.
     calibration : str
         Its digest.
+    remarks : tuple of str
+        What is not wrong with labelled sounds, but should be known.
     """
 
     model: str
@@ -95,6 +96,7 @@ class CalibrationReport:
     f1: float
     thresholds: tuple[dict[str, Any], ...]
     calibration: str
+    remarks: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -108,12 +110,13 @@ class CalibrationReport:
 
 def calibrate(
     model: str | Path,
-    manifest: str | Path,
+    data: str | Path,
     *,
     split: str = "valid",
     output: str | Path | None = None,
     labels: str | Path | None = None,
     teacher: str | Path | None = None,
+    background: bool = False,
     device: str = "auto",
     precision: str = "auto",
     overwrite: bool = False,
@@ -125,14 +128,18 @@ def calibrate(
     ----------
     model : str or Path
         As for `arwkv_core.load`.
-    manifest : str or Path
-        CSV with the columns path, split and known_labels, as for training.
+    data : str or Path
+        A corpus as for training (its folder, or the CSV with the columns path, split and known_labels), or labelled
+        sounds as for `probe`: a table, a folder with label files, or a folder of folders named after classes.
     split : {"train", "valid", "test"}
-        Which clips to fit to: such as the model was not trained on.
+        Which clips to fit to: such as the model was not trained on. Sounds of which nothing says a split are all taken.
     output : str or Path, optional
         Folder of the calibrated model. By default the model's own; a bare weight file has none.
     labels, teacher : str or Path, optional
-        ``labels.csv`` (else the model's) and, if there is one, ``teacher_frames.npz`` beside the manifest by default.
+        Of a corpus: ``labels.csv`` (else the model's) and, if there is one, ``teacher_frames.npz`` beside the manifest
+        by default.
+    background : bool
+        Of labelled sounds: where no label covers a recording, none of the classes sounds.
     device, precision : str
         As for `arwkv_core.load`.
     overwrite : bool
@@ -149,6 +156,8 @@ def calibrate(
     UsageError
         If there is no place for what is fitted, or nothing to fit to: clips of one recording only, or none in which
         a class of the model sounds.
+    DatasetError
+        If labelled sounds are not as they should be; it lists all that is wrong.
     ArwkvError
         If the corpus or the model can't be read.
     """
@@ -158,17 +167,19 @@ def calibrate(
         raise UsageError(f"--split: expected one of {', '.join(SPLITS)}, found {split!r}")
     place = arwkv_models.locate(model)
     target = _target(place, output, overwrite)
-    folder = Path(manifest).parent
-    if teacher is None and (folder / "teacher_frames.npz").exists():
-        teacher = folder / "teacher_frames.npz"
-    corpus = Corpus.read(manifest, labels or _labels_beside(folder, place), teacher)
-    indices = corpus.split(split)
-    _refuse_unreadable(corpus, indices)
-    tagger = load(model, device, precision)
-    judged = judged_classes(tagger, corpus, indices, by_teacher=teacher is not None)
-    clips = list(hear(tagger, corpus, indices, progress))
+    path = Path(data).expanduser()
+    if is_corpus(path):
+        _refuse_sounds_option(background, path)
+        material = of_corpus(path / MANIFEST if path.is_dir() else path, split, labels, teacher, place)
+        tagger = load(model, device, precision)
+    else:
+        _refuse_corpus_options(labels, teacher, path)
+        tagger = load(model, device, precision)
+        material = of_sounds(path, split, tagger.labels, background=background)
+    judged = judged_classes(tagger, material.corpus, material.clips, by_teacher=material.by_teacher)
+    clips = list(hear(tagger, material.corpus, material.clips, material.halves, progress))
     evidence = Evidence.of(clips, judged)
-    _refuse_too_little(evidence, clips, f"{manifest}, split {split}")
+    _refuse_too_little(evidence, material)
 
     width = choose_width(evidence)
     raw = np.repeat(LEVELS.astype(np.float64)[:, None], len(judged), axis=1)
@@ -194,9 +205,9 @@ def calibrate(
     report = CalibrationReport(
         model=tagger.name,
         folder=target,
-        split=split,
+        split=material.split,
         clips=len(clips),
-        by_teacher=teacher is not None,
+        by_teacher=material.by_teacher,
         own=int(curves.own.sum()),
         shared_classes=int((~curves.own).sum()),
         width=width,
@@ -207,6 +218,7 @@ def calibrate(
         f1=choice.f1,
         thresholds=tuple(_threshold_record(tagger, entry) for entry in choice.classes),
         calibration=calibration.digest,
+        remarks=material.remarks,
     )
     return _write(place, target, tagger, calibration, choice, report)
 
@@ -235,45 +247,33 @@ def _target(place: Path, output: str | Path | None, overwrite: bool) -> Path:
     return target
 
 
-def _labels_beside(folder: Path, place: Path) -> Path:
-    """The classes of a corpus: its own, or those of the model, which whoever trained it on own sounds means."""
-    beside, own = folder / LABELS_FILE, place / LABELS_FILE
-    if not beside.exists() and not own.exists():
-        raise UsageError(f"{beside}: there is no such file; --labels names the classes of the corpus")
-    return beside if beside.exists() else own
-
-
-def _refuse_unreadable(corpus: Corpus, indices: Sequence[int]) -> None:
-    """Refuse clips that can't be heard, all at once and before any is."""
-    missing, others = [], []
-    for index in indices:
-        path = corpus.clips[index].path
-        try:
-            with open_audio(path) as audio:
-                if audio.header_seconds is not None and not audio.header_is_estimate:
-                    require_one_frame(round(audio.header_seconds * SAMPLE_RATE), path)
-        except ArwkvError as error:
-            if path.is_file():
-                others.append(str(error))
-            else:
-                missing.append(str(path))
-    lines = [f"expected {len(indices)} clips, of these there is no file:", *missing] if missing else []
-    lines += [f"expected {len(indices)} clips, of these can't be heard:", *others] if others else []
-    if lines:
-        raise UsageError("\n  ".join(lines))
-
-
-def _refuse_too_little(evidence: Evidence, clips: Sequence[HeardClip], source: str) -> None:
-    halves = {clip.half for clip in clips}
-    if len(halves) < 2:
+def _refuse_sounds_option(background: bool, path: Path) -> None:
+    if background:
         raise UsageError(
-            f"{source}: expected clips of several recordings (column source_file, else path), half of which measure "
-            f"what is fitted to the others, found {len(clips)} in one half"
+            f"--background: is for labelled sounds; {path} is a corpus, where what no source states counts as absent"
+        )
+
+
+def _refuse_corpus_options(labels: str | Path | None, teacher: str | Path | None, path: Path) -> None:
+    for option, value in (("--labels", labels), ("--teacher", teacher)):
+        if value is not None:
+            raise UsageError(
+                f"{option} {value}: is for a corpus, a CSV with the columns path, split and known_labels; "
+                f"{path} is none"
+            )
+
+
+def _refuse_too_little(evidence: Evidence, material: Material) -> None:
+    if len(set(material.halves)) < 2:
+        raise UsageError(
+            f"{material.source}: expected clips of several recordings (column source_file, else path; of labelled "
+            "sounds recording, else file), half of which measure what is fitted to the others, found "
+            f"{len(material.halves)} in one half"
         )
     if not evidence.positive.any():
         raise UsageError(
-            f"{source}: expected clips in which classes of the model sound, found none: neither their sources nor a "
-            "teacher say so"
+            f"{material.source}: expected clips in which classes of the model sound, found none: neither their sources "
+            "nor a teacher say so"
         )
 
 

@@ -57,12 +57,13 @@ def section_text(report: CalibrationReport) -> str:
         ),
         ("log loss of a clip", before.log_loss, after.log_loss),
     ]
+    place = f"of the split `{report.split}` " if report.split else ""
     slope, offset = report.shared
     lines = [
         "## Calibration",
         "",
-        f"Scores are probabilities that {said} would say that the class sounds, fitted to {report.clips} clips of",
-        f"the split `{report.split}` by `arwkv calibrate`. {report.own} classes have a curve of their own, drawn",
+        f"Scores are probabilities that {said} would say that the class sounds, fitted to {report.clips} clips",
+        f"{place}by `arwkv calibrate`. {report.own} classes have a curve of their own, drawn",
         f"towards that of all (slope {slope:.2f}, offset {offset:.2f}), which the other {report.shared_classes} have.",
         "Each half of the recordings was measured with what was fitted to the other:",
         "",

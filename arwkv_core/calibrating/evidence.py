@@ -8,16 +8,19 @@ Letters in shape comments: T steps, L levels of `score_codec`, C classes of the 
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arwkv_core.audio import open_audio
-from arwkv_core.features import log_mel
+from arwkv_core.constants import FRAMES_PER_STEP, STEP_SECONDS
+from arwkv_core.features import log_mel, log_mel_blocks
 from arwkv_core.score_codec import LEVELS, Codes, encode
 from arwkv_core.tagger import Tagger
 from arwkv_core.training.corpus import Corpus
@@ -92,8 +95,12 @@ class Evidence:
         return cls(total * judged, positive * judged, counts * judged, judged)
 
 
-def hear(tagger: Tagger, corpus: Corpus, indices: Sequence[int], progress: bool) -> Iterator[HeardClip]:
+def hear(
+    tagger: Tagger, corpus: Corpus, indices: Sequence[int], halves: Sequence[int], progress: bool
+) -> Iterator[HeardClip]:
     """Let a model hear clips of a corpus; those of one length are heard together.
+
+    A clip that is a part of its recording is heard where it lies, as `arwkv timeline` hears it.
 
     Parameters
     ----------
@@ -101,6 +108,9 @@ def hear(tagger: Tagger, corpus: Corpus, indices: Sequence[int], progress: bool)
         Its classes are matched to the corpus' by mid.
     corpus : Corpus
     indices : sequence of int
+        Parts of one recording follow one another.
+    halves : sequence of {0, 1}
+        Of each of these clips.
     progress : bool
         Show a bar on stderr.
 
@@ -113,11 +123,13 @@ def hear(tagger: Tagger, corpus: Corpus, indices: Sequence[int], progress: bool)
 
     place = {mid: column for column, mid in enumerate(corpus.labels.mids)}
     columns = np.array([place.get(mid, -1) for mid in tagger.labels.mids])
+    half = dict(zip(indices, halves, strict=True))
     waiting: dict[int, list[tuple[int, Floats, float]]] = defaultdict(list)
+    recording: HeardRecording | None = None
 
     def finished(index: int, scores: Floats, mels: Floats, seconds: float) -> HeardClip:
         sounding = truth(corpus, index, len(scores), seconds, mels)[:, columns] & (columns >= 0)
-        return HeardClip(encode(scores), sounding, half_of(corpus, index))
+        return HeardClip(encode(scores), sounding, half[index])
 
     def run(batch: list[tuple[int, Floats, float]]) -> Iterator[HeardClip]:
         scores = tagger.scores(np.stack([mels for _, mels, _ in batch]))
@@ -125,7 +137,13 @@ def hear(tagger: Tagger, corpus: Corpus, indices: Sequence[int], progress: bool)
             yield finished(index, own, mels, seconds)
 
     for index in tqdm(indices, desc="clips", unit="clip", disable=not progress):
-        path = corpus.clips[index].path
+        clip = corpus.clips[index]
+        path = clip.path
+        if clip.start > 0 or math.isfinite(clip.end):
+            if recording is None or recording.path != path:
+                recording = HeardRecording.of(tagger, path)
+            yield finished(index, *recording.part(clip.start, clip.end))
+            continue
         with open_audio(path) as audio:
             mels = log_mel(np.concatenate(list(audio)))
             seconds = audio.decoded_seconds
@@ -138,6 +156,44 @@ def hear(tagger: Tagger, corpus: Corpus, indices: Sequence[int], progress: bool)
             yield from run(waiting.pop(len(mels)))
     for batch in waiting.values():
         yield from run(batch)
+
+
+@dataclass(frozen=True)
+class HeardRecording:
+    """A recording as the model heard all of it, of which clips are parts.
+
+    Attributes
+    ----------
+    path : Path
+    scores : ndarray of float32, shape (T, C)
+        Of the network.
+    level : ndarray of float32, shape (frames, 1)
+        The loudest band of each log-mel frame: of hours, all bands would take gigabytes.
+    """
+
+    path: Path
+    scores: Floats
+    level: Floats
+
+    @classmethod
+    def of(cls, tagger: Tagger, path: Path) -> HeardRecording:
+        """Hear it: once for its scores and once for its level."""
+        scores = tagger.step_scores(path, raw_scores=True).values
+        with open_audio(path) as audio:
+            level = np.concatenate([block.max(1, keepdims=True) for block in log_mel_blocks(audio)])
+        return cls(path, scores, level)
+
+    def part(self, start: float, end: float) -> tuple[Floats, Floats, float]:
+        """Scores, level and seconds of the steps whose middle lies in a part, or of the one next to it."""
+        first, last = (
+            round(time / STEP_SECONDS) for time in (start, min(end, len(self.scores) * STEP_SECONDS))
+        )
+        first = min(first, len(self.scores) - 1)
+        last = max(last, first + 1)
+        level = self.level[first * FRAMES_PER_STEP : last * FRAMES_PER_STEP]
+        if not len(level):  # a last step of which no frame is whole
+            level = self.level[-1:]
+        return self.scores[first:last], level, (last - first) * STEP_SECONDS
 
 
 def truth(corpus: Corpus, index: int, steps: int, seconds: float, mels: Floats) -> Flags:

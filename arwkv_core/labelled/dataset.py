@@ -71,6 +71,7 @@ def read_dataset(
     background: bool = False,
     arrange: Arrange | None = None,
     measure: bool = False,
+    learn: bool = True,
 ) -> Dataset:
     """Read labelled sounds, and refuse what can't be learnt from.
 
@@ -85,6 +86,9 @@ def read_dataset(
         Puts the segments into folds or splits; what is wrong with that is told with all the rest.
     measure : bool
         Find out how long every recording is, by decoding it if need be.
+    learn : bool
+        Refuse what classes can't be learnt from, such as a label of one recording only. Not so where a model that
+        knows them is measured.
 
     Returns
     -------
@@ -116,7 +120,8 @@ def read_dataset(
     mids = classes_of((label for each in segments for label in each.labels), str(path), problems)
     _check_splits(segments, problems)
     segments = with_copies_together(segments, problems)
-    _check_labels(segments, mids, multi_label, background, str(path), problems)
+    if learn:
+        _check_labels(segments, mids, multi_label, background, str(path), problems)
     if arrange is not None:
         segments = arrange(segments, problems)
     problems.raise_any()
