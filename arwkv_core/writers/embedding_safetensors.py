@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..whole_file import WholeFile
-from .embedding_record import TIME_DTYPE, stored
+from .embedding_spools import SpooledEmbeddings
 from .spool import Spool
-
-if TYPE_CHECKING:
-    from ..embeddings import EmbeddingBlock
 
 _NAMES = {"float32": "F32", "float16": "F16"}
 _ALIGNMENT = 8
 
 
-class SafetensorsWriter:
+class SafetensorsWriter(SpooledEmbeddings):
     """Writes the embeddings of one recording.
 
-    Parameters
-    ----------
-    path : Path
-    file : str
-        The recording, as the user named it.
-    dtype : {"float32", "float16"}
-    overwrite : bool
-        Replace what is there.
+    The file begins with the places of all tensors, whose lengths are known at the end.
     """
-
-    def __init__(self, path: Path, file: str, *, dtype: str = "float32", overwrite: bool = False) -> None:
-        self.file, self.dtype = file, dtype
-        self._whole = WholeFile(path, overwrite=overwrite)
-        # the file begins with the places of all tensors, whose lengths are known at the end
-        self._vectors, self._starts, self._ends = (Spool(path.parent) for _ in range(3))
-
-    def add(self, block: EmbeddingBlock) -> None:
-        """Take the next vectors."""
-        self._vectors.add(stored(block.vectors, self.dtype, self.file))
-        self._starts.add(block.starts.astype(TIME_DTYPE))
-        self._ends.add(block.ends.astype(TIME_DTYPE))
 
     def commit(self, record: dict[str, Any]) -> None:
         """Put the tensors together and the file into its place."""
@@ -67,9 +43,3 @@ class SafetensorsWriter:
         for _, _, _, spool in tensors:
             spool.copy_to(stream)
         self._whole.commit()
-
-    def discard(self) -> None:
-        """Leave nothing behind; no harm after `commit`."""
-        self._whole.discard()
-        for spool in (self._vectors, self._starts, self._ends):
-            spool.close()
