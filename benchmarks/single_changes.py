@@ -1,6 +1,7 @@
 """What single changes of the training give, each going on from the same weights for some hundred steps.
 
-    python benchmarks/single_changes.py CORPUS --cache FOLDER --runs FOLDER [--steps 300] [--only NAME ...]
+    python benchmarks/single_changes.py CORPUS --cache FOLDER --runs FOLDER [--start MODEL] [--steps 300]
+        [--only NAME ...]
 
 CORPUS is a folder as docs/training.md describes it, with teacher_embeddings.npy. Every run has the same number of
 steps, of (about) the same seconds of sound; its rate comes down to nothing at the end, and the running mean of its
@@ -57,12 +58,12 @@ COLUMNS = (
 )
 
 
-def plain(steps: int) -> Recipe:
+def plain(steps: int, start: str = START) -> Recipe:
     """What every run but for its change is."""
     return Recipe(
         name="change",
         seed=0,
-        network=NetworkTable(start=START),
+        network=NetworkTable(start=start),
         data=DataTable(embeddings=EMBEDDINGS),
         sampling=SamplingTable(seconds=[9.92], until=[1.0], batch=[8], balance=0.5),
         mixing=MixingTable(kind="power", probability=0.5, level_db=10.0),
@@ -128,10 +129,11 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--cache", type=Path, required=True, help="folder for decoded log-mels")
     parser.add_argument("--runs", type=Path, required=True, help="folder for the runs")
+    parser.add_argument("--start", default=START, help="a model of this shape to go on from")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--only", nargs="+", choices=list(CHANGES), default=list(CHANGES))
     options = parser.parse_args()
-    base = plain(options.steps)
+    base = plain(options.steps, options.start)
     names = (base.data.manifest, base.data.labels, base.data.teacher, base.data.embeddings)
     corpus = Corpus.read(*(options.corpus / name for name in names))
     mels = open_mel_store([clip.path for clip in corpus.clips], options.cache)
