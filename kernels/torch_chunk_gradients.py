@@ -2,8 +2,9 @@
 
 Against time, writers and readers change places: what b finds in the gradient of the state is the gradient of s, and
 what the readers are asked for is written into it. *Demands* are the pairs (z, dy), where dy is the gradient of y, and
-z that of what s would be if tokens of a chunk did not see one another. Then, for a chunk that begins with the state S,
-and with the gradient G by the state behind it::
+z that of what s would be if tokens of a chunk did not see one another. As s and y come of what a reads and of v, so z
+and the gradient of v come of what b reads there and of dy, by the same two matrices, turned round. Then, for a chunk
+that begins with the state S, and with the gradient G by the state as its writers leave it::
 
     demands S^T     are the gradients of readers as they are decayed,
     contents G^T    those of writers, and
@@ -17,8 +18,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .torch_chunks import TokenGradients, scan
+from .torch_chunks import TokenGradients
 from .torch_run import Run
+from .torch_scan import scan
 from .torch_scratch import Scratch
 
 
@@ -29,13 +31,14 @@ class StretchGradients(NamedTuple):
     ----------
     tokens : TokenGradients
         That of r is by r as it went in.
-    v : Tensor, ``(X, C, N)``
+    found : Tensor, ``(X, 2 * C, N)``
+        That by v, behind C rows of demands.
     state : Tensor, ``(M, N, N)``
         By the state before the stretch.
     """
 
     tokens: TokenGradients
-    v: Tensor
+    found: Tensor
     state: Tensor
 
 
@@ -52,36 +55,34 @@ def gradients(passed: Run, dy: Tensor, after: Tensor, scratch: Scratch) -> Stret
     """
     chunks, (count, tokens, channels) = passed.chunks, dy.shape
     n, sequences = len(passed.states) - 1, len(after)
-    pair, square = (count, 2, tokens, channels), (count, channels, channels)
-    cut = (n, sequences, tokens, channels)
-    rows = (count, 2 * tokens, channels)
-    writers = chunks.writers.view(pair)
+    rows, square = (count, 2 * tokens, channels), (count, channels, channels)
+    cut = (n, sequences, 2 * tokens, channels)
+    depends = torch.cat((passed.by_a, passed.by_v), 2, out=scratch("depends", count, 2 * tokens, 2 * tokens))
+    on_s, on_y = depends.transpose(1, 2).chunk(2, 2)
+    found = torch.bmm(on_y, dy, out=scratch("found back", *rows))  # z and the gradient of v
+    readers = torch.baddbmm(
+        chunks.writers, on_s, chunks.writers[:, :tokens], out=scratch("all readers", *rows)
+    )
     states = scratch("dstates", n + 1, *after.shape)
     states[-1] = after
-    before, behind = passed.states[:-1].view(square), states[1:].view(square)
-    torch.bmm(chunks.readers[:, tokens:].transpose(1, 2), dy, out=states[:-1].view(square))
-    ds = torch.bmm(chunks.products[:, tokens:, :tokens].transpose(1, 2), dy, out=scratch("ds", *dy.shape))
-    decay = chunks.decay.view(n, sequences, 1, channels)
     scan(
-        chunks.writers.view(n, sequences, *pair[1:])[:, :, 0],
-        ds.view(cut),
-        passed.seeing.view(cut),
-        decay,
+        readers.view(cut),
+        found.view(cut),
+        chunks.readers.view(cut),
+        dy.view(n, sequences, tokens, channels),
+        chunks.decay.view(n, sequences, 1, channels),
         states,
+        chunks.decay_last,
+        scratch,
         reverse=True,
     )
-    z = torch.bmm(passed.solve.transpose(1, 2), ds, out=scratch("z", *dy.shape))
-    dv = torch.bmm(writers[:, 1], behind, out=scratch("dv", *dy.shape))
-    dv.baddbmm_(chunks.products[:, :tokens, tokens:].transpose(1, 2), z)
-    dv.baddbmm_(chunks.products[:, tokens:, tokens:].transpose(1, 2), dy)
-    demands, contents = scratch("demands", *pair), scratch("contents", *pair)
-    torch.stack((z, dy), 1, out=demands)
-    torch.stack((passed.s, passed.v), 1, out=contents)
-    demands, contents = demands.view(rows), contents.view(rows)
+    demands = torch.cat((found[:, :tokens], dy), 1, out=scratch("demands", *rows))
+    contents = torch.cat((passed.found[:, :tokens], passed.v), 1, out=scratch("contents", *rows))
+    before, behind = passed.states[:-1].view(square), states[1:].view(square)
     dreaders = torch.bmm(demands, before.transpose(1, 2), out=scratch("dreaders", *rows))
     dwriters = torch.bmm(contents, behind.transpose(1, 2), out=scratch("dwriters", *rows))
     dproducts = torch.bmm(
         demands, contents.transpose(1, 2), out=scratch("dproducts", count, 2 * tokens, 2 * tokens)
     )
-    found = chunks.way.back(dreaders, dwriters, dproducts, passed.states, states, scratch)
-    return StretchGradients(found, dv, states[0])
+    tokens_found = chunks.way.back(dreaders, dwriters, dproducts, passed.states, states, scratch)
+    return StretchGradients(tokens_found, found, states[0])

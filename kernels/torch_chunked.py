@@ -1,11 +1,10 @@
 """The backend ``torch``: Bi-WKV-7 in chunks, in plain torch, for every device that has no kernel of its own.
 
 Sequences go through in stretches of some chunks, both directions side by side: the first from the beginning, the second
-from the end. What is needed on the way is of the size of a stretch.
+from the end. What is needed on the way is of the size of a stretch, but for the decays, which both directions share.
 """
 
 import contextlib
-import math
 from collections.abc import Iterator
 
 import torch
@@ -14,12 +13,10 @@ from torch import Tensor
 from . import torch_halves, torch_quotients
 from .reference import MAX_LOG_LOG_DECAY, Gradients
 from .torch_chunk_gradients import gradients
-from .torch_chunks import CHUNK
+from .torch_chunks import CHUNK, LOG2_E
 from .torch_run import Run, run
 from .torch_scratch import Scratch, scratch_memory
 from .torch_stretch import Stretch, stretches
-
-LOG2_E = math.log2(math.e)
 
 BOTH = (False, True)
 """The two directions: as time runs, and reversed."""
@@ -48,39 +45,41 @@ class Sequences:
         b: Tensor,
         gate: Tensor | None = None,
     ) -> None:
-        named = (("r", r), ("w", w), ("k", k), ("v", v), ("a", a), ("b", b))
+        named = (("r", r), ("k", k), ("v", v), ("a", a), ("b", b))
         self._tensors = {name: x.contiguous() for name, x in named}
+        rate = scratch("rates", *w.shape)
+        torch.clamp(w.to(precision(w)), max=MAX_LOG_LOG_DECAY, out=rate).mul_(LOG2_E).exp2_()
+        self._tensors["rate"] = rate
         self._gate = None if gate is None else gate.to(precision(w)).contiguous()
         self._prepare = torch_quotients.prepare if torch_quotients.suits(w) else torch_halves.prepare
         self.scratch = scratch
 
-    def run(self, stretch: Stretch, state: Tensor, keep: bool = False) -> Run:
+    def run(self, stretch: Stretch, state: Tensor, wants_y: bool = True, keep: bool = False) -> Run:
         """Take a stretch from a state ``(M, N, N)``, key channels × value channels.
 
         Gradients need what is there to ``keep``.
         """
 
-        def tokens(name: str) -> Tensor:
-            if name == "d":
-                rate = self.rate(stretch)
-                return torch.neg(rate, out=self.scratch("d", *rate.shape)).exp2_()
-            x = self.gather(stretch, self._tensors[name], "gathered")
-            return x.mul_(self.shares(stretch)) if name == "r" and self._gate is not None else x
+        def tokens(names: str) -> Tensor:
+            if names == "rate":
+                return self.gather(
+                    stretch, self._tensors["rate"], "rate"
+                )  # tokens that aren't there have none
+            count, *rest = stretch.shape
+            gathered = self.scratch("gathered", len(names), count, *rest)
+            for name, out in zip(names, gathered.unbind(), strict=True):
+                stretch.gather(self._tensors[name], out)
+                if name == "r" and self._gate is not None:
+                    out *= self.shares(stretch)
+            return gathered.transpose(0, 1)
 
-        chunks = self._prepare(tokens, self.scratch, keep)
-        return run(chunks, self.gather(stretch, self._tensors["v"], "v"), state, self.scratch)
+        chunks = self._prepare(tokens, self.scratch, wants_y, keep)
+        v = self.gather(stretch, self._tensors["v"], "v")
+        return run(chunks, v, state, self.scratch, wants_y, keep)
 
-    def rate(self, stretch: Stretch) -> Tensor:
-        """Minus the logarithm to base 2 of the decays, ``(X, C, N)``, in the scratch memory "rate".
-
-        On CPUs, powers of 2 take less time than those of e. Tokens that aren't there leave the state alone.
-        """
-        w = self.gather(stretch, self._tensors["w"], "rate", fill=-math.inf)
-        return w.clamp_(max=MAX_LOG_LOG_DECAY).mul_(LOG2_E).exp2_().mul_(LOG2_E)
-
-    def gather(self, stretch: Stretch, x: Tensor, name: str, fill: float = 0.0) -> Tensor:
+    def gather(self, stretch: Stretch, x: Tensor, name: str) -> Tensor:
         """Chunks ``(X, C, N)`` of contiguous ``x`` ``(B, T, H, N)`` in the scratch memory of that name."""
-        return stretch.gather(x, self.scratch(name, *stretch.shape), fill)
+        return stretch.gather(x, self.scratch(name, *stretch.shape))
 
     def shares(self, stretch: Stretch) -> Tensor:
         """Of both directions in y, ``(X, C, 1)``."""
@@ -108,13 +107,13 @@ def exactly(x: Tensor) -> Iterator[None]:
 def forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
     """As `op.bi_wkv7`."""
     with exactly(v), scratch_memory(precision(v), v.device) as scratch:
-        whole = Sequences(scratch, r, w, k, v, a, b, gate)
+        whole, gate = Sequences(scratch, r, w, k, v, a, b), gate.to(precision(v))
         y = v.new_zeros(v.shape, dtype=precision(v))
         state = empty_state(y, 2)
         for stretch in stretches(y, BOTH):
             passed = whole.run(stretch, state)
             state = passed.states[-1]
-            stretch.add_to((y,), passed.y(scratch), scratch)
+            stretch.add_to((None, y), passed.found, scratch, gate)
         return y.to(v.dtype)
 
 
@@ -132,22 +131,22 @@ def backward(
         state = empty_state(dv, 2)
         parts, states = stretches(dv, BOTH), [state]
         for stretch in parts[:-1]:
-            states.append(whole.run(stretch, states[-1]).states[-1].clone())
+            states.append(whole.run(stretch, states[-1], wants_y=False).states[-1].clone())
         for stretch, before in zip(reversed(parts), reversed(states), strict=True):
-            passed = whole.run(stretch, before, keep=True)
+            passed = whole.run(stretch, before, wants_y=False, keep=True)
             found = gradients(passed, whole.gather(stretch, dy, "dy"), state, scratch)
             state = found.state
             dscaled = found.tokens.readers[:, CHUNK:]
-            bare = whole.gather(stretch, r, "gathered")
+            bare = whole.gather(stretch, r, "bare r")
             dshare = torch.mul(dscaled, bare, out=scratch("r times", *bare.shape)).sum(-1, keepdim=True)
             stretch.second_direction(dshare).neg_()  # its share is 1 - gate
             dscaled *= whole.shares(stretch)
-            found.tokens.log_d.mul_(scratch("rate", *bare.shape)).mul_(-1 / LOG2_E)  # a decay is exp(-exp(w))
+            found.tokens.log_d.mul_(scratch("rate", *bare.shape)).neg_()  # a decay is exp(-exp(w))
             stretch.add_to((dgate,), dshare, scratch)
             stretch.add_to((da, dr), found.tokens.readers, scratch)
             stretch.add_to((db, dk), found.tokens.writers, scratch)
             stretch.add_to((dw,), found.tokens.log_d, scratch)
-            stretch.add_to((dv,), found.v, scratch)
+            stretch.add_to((None, dv), found.found, scratch)
         return (
             dr.to(r.dtype),
             dw.to(w.dtype),
@@ -176,6 +175,6 @@ def sweep(
         for stretch in stretches(y, (reverse,)):
             passed = whole.run(stretch, carried)
             carried = passed.states[-1]
-            stretch.add_to((y,), passed.y(scratch), scratch)
+            stretch.add_to((None, y), passed.found, scratch)
         after = torch.empty_like(carried).copy_(carried.transpose(1, 2))
         return y.to(v.dtype), after.view(state.shape)

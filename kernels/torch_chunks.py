@@ -15,6 +15,7 @@ of the second. The first has to do with what must yet be found, the second with 
 Letters: n chunks one after the other, M sequences side by side, X = n * M, C tokens, N channels.
 """
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -28,8 +29,14 @@ CHUNK = 16
 """C, a power of two. Products within chunks grow with it, steps from one chunk to the next get fewer."""
 
 
+LOG2_E = math.log2(math.e)
+"""Powers are those of 2: on CPUs, they take less time than those of e."""
+
 Tokens = Callable[[str], Tensor]
-"""Gives a, r, b, k or d, the decay, of all tokens, ``(X, C, N)``: each until the next is asked for, but d for good."""
+"""Gives what all tokens have, until the next is asked for: one or two of a, r, b, k, ``(X, 1 or 2, C, N)``.
+
+Also, and for good, their rate of decay, minus the logarithm of the decay, ``(X, C, N)``.
+"""
 
 
 class TokenGradients(NamedTuple):
@@ -69,7 +76,8 @@ class Way(Protocol):
         products : Tensor, ``(X, 2 * C, 2 * C)``
             Contiguous; overwritten. Those where a reader comes too early don't matter.
         states, dstates : Tensor, ``(n + 1, M, N, N)``
-            Before each chunk and after the last, and the gradients by them.
+            Before each chunk and after the last, and the gradients by them; but with `Chunks.decay_last`, from the
+            second on, the gradients by what was still to be decayed.
         scratch : Scratch
         """
 
@@ -80,53 +88,66 @@ class Chunks(NamedTuple):
     Attributes
     ----------
     readers, writers : Tensor, ``(X, 2 * C, N)``
-        Those decayed since the chunk's beginning, these up to its end.
+        Those decayed since the chunk's beginning, these up to its end, unless the decay comes last.
     decay : Tensor, ``(X, 1, N)``
         Over the whole chunk.
+    decay_last : bool
+        Whether it is for the state after all is written, with writers that were divided by what they miss of it.
     products : Tensor, ``(X, 2 * C, 2 * C)``
-        Of readers with writers; 0 where a reader comes too early.
+        Of readers with writers. Those where a reader comes too early don't matter.
     way : Way
     """
 
     readers: Tensor
     writers: Tensor
     decay: Tensor
+    decay_last: bool
     products: Tensor
     way: Way
 
 
-@lru_cache(maxsize=64)
-def same_block(tokens: int, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """1 where two tokens are in the same block of that size, ``(C, C)``; else 0."""
-    block = torch.arange(tokens, device=device) // size
-    return (block[:, None] == block).to(dtype)
+@lru_cache(maxsize=16)
+def reach(tokens: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """1 where readers come late enough for writers, ``(2 * C, 2 * C)``; else 0."""
+    late = torch.ones(tokens, tokens, dtype=dtype, device=device).tril()
+    return torch.cat((late.tril(-1).repeat(1, 2), late.repeat(1, 2)))
+
+
+@lru_cache(maxsize=16)
+def parts_of_blocks(tokens: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What `inverse` needs of a strictly lower triangular matrix, and what it adds to that, ``(parts, 1, C, C)``.
+
+    The matrix within blocks of 4 tokens; 1 and that; the matrix from the first half of blocks of 8 tokens to their
+    second; of 16; and so on.
+    """
+    block, lower = torch.arange(tokens, device=device), reach(tokens, dtype, device)[:tokens, :tokens]
+
+    def same(size: int) -> Tensor:
+        return (block[:, None] // size == block // size).to(dtype)
+
+    sizes = [2**power for power in range(3, tokens.bit_length())]
+    picked = [same(4), same(4), *(same(size) - same(size // 2) for size in sizes)]
+    added = [torch.zeros_like(lower) for _ in picked]
+    added[1] = same(1)
+    return (torch.stack(picked) * lower)[:, None], torch.stack(added)[:, None]
 
 
 def inverse(strict: Tensor, scratch: Scratch) -> Tensor:
-    """Of ``1 - strict`` for strictly lower triangular matrices ``(X, C, C)``.
+    """Of ``1 - strict`` for strictly lower triangular matrices ``(X, C, C)``; all else in them does not matter.
 
     By blocks of 4, 8, 16 .. tokens, each from the two that it is made of. That is as exact as substitution; powers of
     the whole matrix would need as few products, but they grow beyond all bounds where tokens are alike. Within blocks
     of 4 they don't yet: ``1 / (1 - x)`` is ``(1 + x) (1 + x^2)`` there, as ``x^4`` is 0.
     """
-    tokens = strict.shape[-1]
-    found, part, product = (scratch(name, *strict.shape) for name in ("inverse", "part", "product"))
-
-    def same(size: int) -> Tensor:
-        return same_block(tokens, size, strict.dtype, strict.device)
-
-    torch.mul(strict, same(4), out=part)
-    torch.bmm(part, part, out=product)
-    part += same(1)
-    torch.bmm(part, product, out=found).add_(part)
-    size = 8
-    while size <= tokens:
-        across = same(size) - same(size // 2)  # from a block's second half to its first
-        torch.mul(strict, across, out=part)
-        torch.bmm(found, part, out=product)
-        torch.bmm(product, found, out=part)
-        found += part
-        size *= 2
+    picked, added = parts_of_blocks(strict.shape[-1], strict.dtype, strict.device)
+    parts = scratch("parts of blocks", len(picked), *strict.shape)
+    within, one_more, *across = torch.addcmul(added, strict, picked, out=parts).unbind()
+    product, found, free = scratch("product", *strict.shape), scratch("inverse", *strict.shape), within
+    torch.bmm(within, within, out=product)
+    torch.baddbmm(one_more, one_more, product, out=found)
+    for part in across:
+        torch.bmm(part, found, out=product)
+        found, free = torch.baddbmm(found, found, product, out=free), found
     return found
 
 
@@ -137,39 +158,3 @@ def by_scale(states: Tensor, gradients: Tensor, scratch: Scratch) -> Tensor:
         .sum(-1)
         .view(-1, 1, states.shape[-1])
     )
-
-
-def scan(
-    readers: Tensor, found: Tensor, writers: Tensor, decay: Tensor, states: Tensor, reverse: bool = False
-) -> None:
-    """Run through chunks one after the other, in place: all that must wait for the state before it.
-
-    Parameters
-    ----------
-    readers, writers : Tensor, ``(n, M, C, N)``
-    found : Tensor, ``(n, M, C, N)``
-        What each token finds elsewhere; what its reader finds in the state is added.
-    decay : Tensor, ``(n, M, 1, N)``
-    states : Tensor, ``(n + 1, M, N, N)``
-        The first state, and what each chunk adds to it without ``found``; becomes the state before each chunk, and
-        after the last.
-    reverse : bool
-        From the last chunk to the first: the last state is given, and the others are those that a chunk leads to.
-    """
-    before, after = states[:-1].unbind(), states[1:].unbind()
-    if reverse:
-        before, after = after, before
-    steps = list(
-        zip(
-            readers.unbind(),
-            found.unbind(),
-            writers.transpose(2, 3).unbind(),
-            decay.transpose(2, 3).unbind(),
-            before,
-            after,
-            strict=True,
-        )
-    )
-    for reader, content, writer, factor, old, new in reversed(steps) if reverse else steps:
-        content.baddbmm_(reader, old)
-        new.addcmul_(old, factor).baddbmm_(writer, content)

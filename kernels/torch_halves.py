@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .torch_chunks import Chunks, TokenGradients, Tokens, by_scale
+from .torch_chunks import LOG2_E, Chunks, TokenGradients, Tokens, by_scale
 from .torch_scratch import Scratch
 
 
@@ -102,9 +102,10 @@ def side_by_side(pairs: Tensor) -> Tensor:
     return pairs.view(count, 2, rows // 2, channels).transpose(1, 2).contiguous()
 
 
-def prepare(given: Tokens, scratch: Scratch, keep: bool = True) -> Chunks:
-    """As `torch_quotients.prepare`."""
-    a, r, b, k, d = (given(name).clone() for name in "arbkd")
+def prepare(given: Tokens, scratch: Scratch, wants_y: bool = True, keep: bool = True) -> Chunks:
+    """As `torch_quotients.prepare`, but r is never left out."""
+    d = torch.exp2(given("rate") * -LOG2_E)
+    (a, r), (b, k) = (given(names).clone().unbind(1) for names in ("ar", "bk"))
     count, tokens, channels = d.shape
     readers, writers = torch.stack((a, r * d), 2), torch.stack((b, k), 2)
     products = d.new_zeros(count, tokens, 2, tokens, 2)
@@ -131,6 +132,7 @@ def prepare(given: Tokens, scratch: Scratch, keep: bool = True) -> Chunks:
         readers.transpose(1, 2).reshape(rows),
         writers.transpose(1, 2).reshape(rows),
         decay,
+        False,
         products.permute(0, 2, 1, 4, 3).reshape(count, 2 * tokens, 2 * tokens),
         Halvings(r, b, k, d, halves),
     )

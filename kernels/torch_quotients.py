@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .torch_chunks import CHUNK, Chunks, TokenGradients, Tokens, by_scale
+from .torch_chunks import CHUNK, LOG2_E, Chunks, TokenGradients, Tokens, by_scale, reach
 from .torch_scratch import Scratch
 
 LEAST = 1e-9
@@ -26,14 +26,11 @@ class Quotients(NamedTuple):
     ----------
     since : Tensor, ``(X, C + 1, N)``
         Decay since the chunk's beginning: before its first token, and after each.
-    inverse : Tensor, ``(X, C, N)``
-        1 / decay up to and including each token.
     readers, writers : Tensor, ``(X, 2 * C, N)``
         Scaled.
     """
 
     since: Tensor
-    inverse: Tensor
     readers: Tensor
     writers: Tensor
 
@@ -47,28 +44,35 @@ class Quotients(NamedTuple):
         scratch: Scratch,
     ) -> TokenGradients:
         """As `Way`."""
-        count, tokens, channels = self.inverse.shape
-        pairs = (count, 2, tokens, channels)
+        count, rows, channels = readers.shape
+        tokens = rows // 2
+        pairs, shape = (count, 2, tokens, channels), (count, tokens, channels)
         late_enough = reach(tokens, products.dtype, products.device)
         products *= late_enough
         readers.baddbmm_(products, self.writers)
-        writers *= self.since[:, -1:]
         writers.baddbmm_(products.transpose(1, 2), self.readers)
         # By the logarithms of running products: a reader has used that up to its own token, or a up to the one before;
         # what a writer has used, it was divided by. With that of the state, all of a chunk sum up to 0. So the decay
         # of a token, which is in the products of its own and of those after it, gets the rest of what came before.
-        by_logs, logs = scratch("by logs", *self.readers.shape), scratch("logs", *self.inverse.shape)
+        by_logs, logs = scratch("by logs", count, rows, channels), scratch("logs", *shape)
         by_b, by_k = torch.mul(writers, self.writers, out=by_logs).view(pairs).unbind(1)
         torch.add(by_b[:, :-1], by_k[:, :-1], out=logs[:, 1:])
         by_a, by_r = torch.mul(readers, self.readers, out=by_logs).view(pairs).unbind(1)
         logs[:, 1:] -= by_r[:, :-1]
-        logs[:, :1] = by_scale(states[:-1], dstates[:-1], scratch)
+        logs[:, :1] = self._by_states(states, dstates, scratch)
         logs -= by_a
         before = late_enough[tokens:, :tokens].expand(count, -1, -1)
-        log_d = torch.bmm(before, logs, out=scratch("log d", *logs.shape))
-        readers.view(pairs).mul_(self.since.unfold(1, tokens, 1).transpose(2, 3))
-        writers.view(pairs).mul_(self.inverse[:, None])
+        log_d = torch.bmm(before, logs, out=scratch("log d", *shape))
+        readers.view(pairs).mul_(windows(self.since))
+        writers.view(pairs).div_(self.since[:, None, 1:])
         return TokenGradients(readers, writers, log_d)
+
+    def _by_states(self, states: Tensor, dstates: Tensor, scratch: Scratch) -> Tensor:
+        """Gradients ``(X, 1, N)`` by factors of 1 that scale the key channels of the states before each chunk."""
+        count, sequences = len(self.since), states.shape[1]
+        found = by_scale(states[:-1], dstates[:-1], scratch)
+        found[sequences:] /= self.since[: count - sequences, -1:]  # by which dstates were already multiplied
+        return found
 
 
 def suits(w: Tensor) -> bool:
@@ -77,37 +81,38 @@ def suits(w: Tensor) -> bool:
 
 
 @lru_cache(maxsize=16)
-def reach(tokens: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """1 where readers come late enough for writers, ``(2 * C, 2 * C)``; else 0."""
-    late = torch.ones(tokens, tokens, dtype=dtype, device=device).tril()
-    return torch.cat((late.tril(-1).repeat(1, 2), late.repeat(1, 2)))
+def running_sums(tokens: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Turns rates of decay into logarithms to base 2 of running products, ``(C + 1, C)``."""
+    return torch.full((tokens + 1, tokens), -LOG2_E, dtype=dtype, device=device).tril(-1)
 
 
-def prepare(tokens: Tokens, scratch: Scratch, keep: bool = True) -> Chunks:
+def windows(since: Tensor) -> Tensor:
+    """Running products ``(X, C + 1, N)`` up to the token before each and up to each, ``(X, 2, C, N)``."""
+    return since.unfold(1, since.shape[1] - 1, 1).transpose(2, 3)
+
+
+def prepare(given: Tokens, scratch: Scratch, wants_y: bool = True, keep: bool = True) -> Chunks:
     """Chunks of tokens.
 
     Parameters
     ----------
-    tokens : Tokens
+    given : Tokens
     scratch : Scratch
+    wants_y : bool
     keep : bool
-        What the way back needs; without it, there is none.
+        What the way back needs; without it, there is none. If there is no need for y either, no r is among the readers.
     """
-    d = tokens("d")
-    count, length, channels = d.shape
-    since = scratch("since", count, length + 1, channels)
-    since[:, 0] = 1
-    torch.cumprod(d, 1, out=since[:, 1:])
-    inverse = torch.reciprocal(since[:, 1:], out=scratch("inverse since", *d.shape))
-    pairs, rows = (count, 2, length, channels), (count, 2 * length, channels)
-    readers, writers = scratch("readers", *pairs), scratch("writers", *pairs)
-    torch.mul(tokens("a"), since[:, :-1], out=readers[:, 0])
-    torch.mul(tokens("r"), since[:, 1:], out=readers[:, 1])
-    torch.mul(tokens("b"), inverse, out=writers[:, 0])
-    torch.mul(tokens("k"), inverse, out=writers[:, 1])
-    readers, writers, whole = readers.view(rows), writers.view(rows), since[:, -1:]
-    products = scratch("products", count, 2 * length, 2 * length)
+    rate = given("rate")
+    count, tokens, channels = rate.shape
+    since = scratch("since", count, tokens + 1, channels)
+    sums = running_sums(tokens, rate.dtype, rate.device).expand(count, -1, -1)
+    torch.bmm(sums, rate, out=since).exp2_()
+    names = "ar" if wants_y or keep else "a"
+    shape = (count, len(names), tokens, channels)
+    readers = torch.mul(given(names), windows(since)[:, : len(names)], out=scratch("readers", *shape))
+    shape = (count, 2, tokens, channels)
+    writers = torch.div(given("bk"), since[:, None, 1:], out=scratch("writers", *shape))
+    readers, writers = readers.flatten(1, 2), writers.flatten(1, 2)
+    products = scratch("products", count, readers.shape[1], 2 * tokens)
     torch.bmm(readers, writers.transpose(1, 2), out=products)
-    products *= reach(length, d.dtype, d.device)
-    ends = torch.mul(writers, whole, out=scratch("ends", *rows) if keep else writers)
-    return Chunks(readers, ends, whole, products, Quotients(since, inverse, readers, writers))
+    return Chunks(readers, writers, since[:, -1:], True, products, Quotients(since, readers, writers))

@@ -2,7 +2,8 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ SLAB_FLOATS = 1 << 22
 """16 MiB from the system at once, most of what is needed: in huge pages, which small pieces can't be."""
 
 LINE_FLOATS = 16
+
+Cut = TypeVar("Cut")
 
 
 class Scratch:
@@ -30,15 +33,28 @@ class Scratch:
     def __init__(self, dtype: torch.dtype, device: torch.device, lent: contextlib.ExitStack) -> None:
         self._dtype, self._device, self._lent = dtype, device, lent
         self._kept: dict[str, Tensor] = {}
+        self._shaped: dict[str, Tensor] = {}
+        self._cut: dict[str, tuple[object, object]] = {}
         self._slab = torch.empty(0)
 
     def __call__(self, name: str, *shape: int) -> Tensor:
         """Memory of that name, with whatever was left in it."""
-        size = math.prod(shape)
-        kept = self._kept.get(name)
-        if kept is None or kept.numel() < size:
-            kept = self._kept[name] = self._memory(size)
-        return kept[:size].view(shape)
+        shaped = self._shaped.get(name)
+        if shaped is None or shaped.shape != shape:
+            size = math.prod(shape)
+            kept = self._kept.get(name)
+            if kept is None or kept.numel() < size:
+                kept = self._kept[name] = self._memory(size)
+            shaped = self._shaped[name] = kept[:size].view(shape)
+        return shaped
+
+    def pieces(self, name: str, cut: Callable[..., Cut], *tensors: Tensor) -> Cut:
+        """What ``cut`` makes of tensors: the views of the last time, if these lie where those of that name lay then."""
+        place = [(x.data_ptr(), x.shape, x.stride()) for x in tensors]
+        last = self._cut.get(name)
+        if last is None or last[0] != place:
+            last = self._cut[name] = place, cut(*tensors)
+        return cast(Cut, last[1])
 
     def _memory(self, size: int) -> Tensor:
         if self._device.type != "cpu":

@@ -46,10 +46,10 @@ class Stretch:
         self.sequences = len(directions) * batch * heads
         self.shape = (-(-(stop - start) // CHUNK) * self.sequences, CHUNK, channels)
 
-    def gather(self, x: Tensor, out: Tensor, fill: float = 0.0) -> Tensor:
-        """Cut contiguous ``x`` ``(B, T, H, N)`` into chunks, and return ``out`` ``(X, C, N)`` with them.
+    def gather(self, x: Tensor, out: Tensor) -> Tensor:
+        """Cut contiguous ``x`` ``(B, T, H, N)`` into chunks, and return contiguous ``out`` ``(X, C, N)`` with them.
 
-        What the last chunk lacks is filled.
+        What the last chunk lacks is 0.
         """
         rows, flat = x.view(-1, x.shape[-1]), out.view(-1, x.shape[-1])
         if x.dtype == out.dtype:
@@ -57,7 +57,7 @@ class Stretch:
         else:
             flat.copy_(rows.index_select(0, self._rows))
         if rest := (self._stop - self._start) % CHUNK:
-            out[-self.sequences :, rest:] = fill
+            out[-self.sequences :, rest:] = 0
         return out
 
     def shares(self, gate: Tensor) -> Tensor:
@@ -71,43 +71,57 @@ class Stretch:
         """A view of that of two, for contiguous ``x`` with one number a token."""
         return x.view(-1, 2, self.sequences // 2 * CHUNK)[:, 1]
 
-    def add_to(self, wholes: Sequence[Tensor], parts: Tensor, scratch: Scratch) -> None:
-        """Add contiguous ``parts`` ``(X, P * C, N)`` where they belong in P tensors ``(B, T, H, N)``."""
+    def add_to(
+        self, wholes: Sequence[Tensor | None], parts: Tensor, scratch: Scratch, gate: Tensor | None = None
+    ) -> None:
+        """Add contiguous ``parts`` ``(X, P * C, N)`` where they belong in P tensors ``(B, T, H, N)``, if they do.
+
+        With a gate ``(B, T, H)``, the first direction is multiplied by that, and the second by 1 minus that.
+        """
         batch, tokens, heads, _ = self._whole
         count, channels, length = len(wholes), parts.shape[-1], self._stop - self._start
         rows = rows_of_tokens(length, batch, heads, self._directions, count, self._device)
-        ordered = scratch("ordered", count, len(self._directions), batch, length, heads, channels)
-        torch.index_select(parts.view(-1, channels), 0, rows, out=ordered.view(-1, channels))
-        for whole, directions in zip(wholes, ordered.unbind(), strict=True):
-            for reverse, part in zip(self._directions, directions.unbind(), strict=True):
+        shape = (len(self._directions), batch, length, heads, channels)
+        ordered = scratch("ordered", *shape)
+        for whole, places in zip(wholes, rows.view(count, -1).unbind(), strict=True):
+            if whole is None:
+                continue
+            torch.index_select(parts.view(-1, channels), 0, places, out=ordered.view(-1, channels))
+            for second, (reverse, part) in enumerate(zip(self._directions, ordered.unbind(), strict=True)):
                 start = tokens - self._stop if reverse else self._start
-                whole[:, start : start + length] += part
+                there = whole[:, start : start + length]
+                if gate is None:
+                    there += part
+                else:
+                    share = gate[:, start : start + length, :, None]
+                    there.addcmul_(part, 1 - share if second else share)
 
     @cached_property
     def _rows(self) -> Tensor:
         """Which row of sequences ``(B * T * H, N)`` belongs to each row of chunks ``(n * M * C, N)``."""
         batch, tokens, heads, _ = self._whole
-        length = self._stop - self._start
-        first = rows_of_chunks(length, tokens, batch, heads, self._directions, self._device)
-        parts = first.view(-1, len(self._directions), batch * heads * CHUNK).unbind(1)
-        pairs = zip(self._directions, parts, strict=True)
-        moved = [part + (-self._start if reverse else self._start) * heads for reverse, part in pairs]
-        return torch.stack(moved, 1).view(-1)
+        first, later = rows_of_chunks(
+            self._stop - self._start, tokens, batch, heads, self._directions, self._device
+        )
+        return torch.add(first, later, alpha=self._start * heads).view(-1)
 
 
 @lru_cache(maxsize=16)
 def rows_of_chunks(
     length: int, tokens: int, batch: int, heads: int, directions: tuple[bool, ...], device: torch.device
-) -> Tensor:
-    """Which row of ``(B, T, H)`` belongs to each row of chunks ``(n, directions, B, H, C)``, in the first stretch.
+) -> tuple[Tensor, Tensor]:
+    """Which row of ``(B, T, H)`` belongs to each row of chunks ``(n, directions, B * H * C)``, in the first stretch.
 
-    Where the last chunk has none, it is that of the last token.
+    Where the last chunk has none, it is that of the last token. Beside it, by what rows change for each row by which a
+    stretch begins later, ``(directions, 1)``.
     """
     steps = torch.arange(-(-length // CHUNK) * CHUNK, device=device).clamp_(max=length - 1)
     steps = steps.view(-1, 1, 1, 1, CHUNK)
     places = torch.cat([tokens - 1 - steps if reverse else steps for reverse in directions], 1)
     sequences = torch.arange(batch, device=device).view(-1, 1, 1) * tokens
-    return ((places + sequences) * heads + torch.arange(heads, device=device).view(-1, 1)).view(-1)
+    rows = (places + sequences) * heads + torch.arange(heads, device=device).view(-1, 1)
+    later = torch.tensor([-1 if reverse else 1 for reverse in directions], device=device)
+    return rows.flatten(2), later.view(-1, 1)
 
 
 @lru_cache(maxsize=16)

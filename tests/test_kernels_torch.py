@@ -7,7 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from arwkv_kernels import bi_wkv7, reference, torch_chunks, torch_quotients, torch_stretch, wkv7_sweep
+from arwkv_kernels import (
+    bi_wkv7,
+    reference,
+    torch_chunks,
+    torch_quotients,
+    torch_run,
+    torch_stretch,
+    wkv7_sweep,
+)
 from arwkv_kernels.torch_scratch import scratch_memory
 from arwkv_kernels.workspace import free_workspaces
 
@@ -115,8 +123,16 @@ def test_results_do_not_lie_in_memory_that_is_used_again() -> None:
 
 def test_gradients_after_inference_mode() -> None:
     """Memory and masks that were first made there are of use outside, too."""
-    torch_chunks.same_block.cache_clear()
-    torch_quotients.reach.cache_clear()
+    for constant in (
+        torch_chunks.parts_of_blocks,
+        torch_chunks.reach,
+        torch_quotients.running_sums,
+        torch_run.itself,
+        torch_run.wanted_products,
+        torch_stretch.rows_of_chunks,
+        torch_stretch.rows_of_tokens,
+    ):
+        constant.cache_clear()
     free_workspaces()
     inputs, dy = cases.inputs(1, 33, 2), cases.incoming(1, 33, 2)
     with torch.inference_mode():

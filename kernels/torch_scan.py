@@ -1,0 +1,83 @@
+"""From one chunk to the next: all of Bi-WKV-7 that has to wait for the state before it."""
+
+import torch
+from torch import Tensor
+
+from .torch_scratch import Scratch
+
+Step = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor, Tensor]
+
+
+def scan(
+    readers: Tensor,
+    found: Tensor,
+    writers: Tensor,
+    given: Tensor,
+    decay: Tensor,
+    states: Tensor,
+    decay_last: bool,
+    scratch: Scratch,
+    reverse: bool = False,
+) -> None:
+    """Run through chunks one after the other, in place.
+
+    Few products, and as large as they can be: here it is their number that takes time.
+
+    Parameters
+    ----------
+    readers, found : Tensor, ``(n, M, C or 2 * C, N)``
+        What readers find in the state is added to what they have found elsewhere. The first C rows of that are written
+        into the state.
+    writers : Tensor, ``(n, M, 2 * C, N)``
+        The first C write what was found, the others what is given.
+    given : Tensor, ``(n, M, C, N)``
+    decay : Tensor, ``(n, M, 1, N)``
+    states : Tensor, ``(n + 1, M, N, N)`` or ``(1, M, N, N)``
+        The first is given. Becomes the state before each chunk, and after the last; or only that after the last, if
+        there is room for one.
+    decay_last : bool
+        Whether a chunk decays what it has itself written. Else its writers were decayed before.
+    scratch : Scratch
+    reverse : bool
+        From the last chunk to the first: the last state is given. If decays came last in time, then here they come
+        first, so the states are what the readers read of them, and only the very first is not decayed.
+    """
+
+    def cut(
+        readers: Tensor, found: Tensor, writers: Tensor, given: Tensor, decay: Tensor, states: Tensor
+    ) -> list[Step]:
+        tokens, chunks = given.shape[2], len(given)
+        by_found, by_given = writers[:, :, :tokens], writers[:, :, tokens:]
+        factors: list[Tensor | None] = [*decay.transpose(2, 3).unbind()]
+        if reverse and decay_last:
+            factors = [None, *factors[:-1]]
+        before = [*states[:-1].unbind()] or [states[0]] * chunks
+        after = [*states[1:].unbind()] or before
+        if reverse:
+            before, after = after, before
+        steps = zip(
+            readers.unbind(),
+            found.unbind(),
+            found[:, :, :tokens].unbind(),
+            by_found.transpose(2, 3).unbind(),
+            by_given.transpose(2, 3).unbind(),
+            given.unbind(),
+            factors,
+            before,
+            after,
+            strict=True,
+        )
+        return [*steps][::-1] if reverse else [*steps]
+
+    name = "steps back" if reverse else "steps"
+    steps = scratch.pieces(name, cut, readers, found, writers, given, decay, states)
+    if reverse and decay_last:
+        states[-1] *= decay[-1].transpose(1, 2)
+    for reader, finds, first, by_first, by_second, second, factor, old, new in steps:
+        finds.baddbmm_(reader, old)
+        if not decay_last and factor is not None:
+            torch.mul(old, factor, out=new).baddbmm_(by_first, first).baddbmm_(by_second, second)
+        else:
+            torch.baddbmm(old, by_first, first, out=new).baddbmm_(by_second, second)
+            if factor is not None:
+                new.mul_(factor)
