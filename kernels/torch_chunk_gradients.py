@@ -60,9 +60,7 @@ def gradients(passed: Run, dy: Tensor, after: Tensor, scratch: Scratch) -> Stret
     depends = torch.cat((passed.by_a, passed.by_v), 2, out=scratch("depends", count, 2 * tokens, 2 * tokens))
     on_s, on_y = depends.transpose(1, 2).chunk(2, 2)
     found = torch.bmm(on_y, dy, out=scratch("found back", *rows))  # z and the gradient of v
-    readers = torch.baddbmm(
-        chunks.writers, on_s, chunks.writers[:, :tokens], out=scratch("all readers", *rows)
-    )
+    readers = torch.baddbmm(chunks.writers, on_s, chunks.writers[:, :tokens], out=scratch("gathered", *rows))
     states = scratch("dstates", n + 1, *after.shape)
     states[-1] = after
     scan(

@@ -62,9 +62,7 @@ class Sequences:
 
         def tokens(names: str) -> Tensor:
             if names == "rate":
-                return self.gather(
-                    stretch, self._tensors["rate"], "rate"
-                )  # tokens that aren't there have none
+                return self.rate(stretch)
             count, *rest = stretch.shape
             gathered = self.scratch("gathered", len(names), count, *rest)
             for name, out in zip(names, gathered.unbind(), strict=True):
@@ -76,6 +74,10 @@ class Sequences:
         chunks = self._prepare(tokens, self.scratch, wants_y, keep)
         v = self.gather(stretch, self._tensors["v"], "v")
         return run(chunks, v, state, self.scratch, wants_y, keep)
+
+    def rate(self, stretch: Stretch) -> Tensor:
+        """Minus the logarithm of the decays, ``(X, C, N)``. Tokens that aren't there leave the state alone."""
+        return self.gather(stretch, self._tensors["rate"], "rate")
 
     def gather(self, stretch: Stretch, x: Tensor, name: str) -> Tensor:
         """Chunks ``(X, C, N)`` of contiguous ``x`` ``(B, T, H, N)`` in the scratch memory of that name."""
@@ -141,7 +143,7 @@ def backward(
             dshare = torch.mul(dscaled, bare, out=scratch("r times", *bare.shape)).sum(-1, keepdim=True)
             stretch.second_direction(dshare).neg_()  # its share is 1 - gate
             dscaled *= whole.shares(stretch)
-            found.tokens.log_d.mul_(scratch("rate", *bare.shape)).neg_()  # a decay is exp(-exp(w))
+            found.tokens.log_d.mul_(whole.rate(stretch)).neg_()  # a decay is exp(-exp(w))
             stretch.add_to((dgate,), dshare, scratch)
             stretch.add_to((da, dr), found.tokens.readers, scratch)
             stretch.add_to((db, dk), found.tokens.writers, scratch)

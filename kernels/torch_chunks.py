@@ -140,7 +140,7 @@ def inverse(strict: Tensor, scratch: Scratch) -> Tensor:
     of 4 they don't yet: ``1 / (1 - x)`` is ``(1 + x) (1 + x^2)`` there, as ``x^4`` is 0.
     """
     picked, added = parts_of_blocks(strict.shape[-1], strict.dtype, strict.device)
-    parts = scratch("parts of blocks", len(picked), *strict.shape)
+    parts = scratch("rate", len(picked), *strict.shape)  # which has become decays by now
     within, one_more, *across = torch.addcmul(added, strict, picked, out=parts).unbind()
     product, found, free = scratch("product", *strict.shape), scratch("inverse", *strict.shape), within
     torch.bmm(within, within, out=product)

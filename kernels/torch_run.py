@@ -79,7 +79,10 @@ def run(
     torch.baddbmm(-one[:, :tokens], products[:, :, :tokens], solve, out=by_a)
     torch.baddbmm(products[:, :, tokens:], by_a, products[:, :tokens, tokens:], out=by_v)
     rows = 2 * tokens if wants_y else tokens
-    found, readers = scratch("found", count, rows, channels), scratch("all readers", count, rows, channels)
+    found = scratch("found", count, rows, channels)
+    readers = scratch(
+        "gathered", count, rows, channels
+    )  # that was for the tokens, which are in chunks by now
     torch.bmm(by_v[:, :rows], v, out=found)
     torch.baddbmm(chunks.readers[:, :rows], by_a[:, :rows], chunks.readers[:, :tokens], out=readers)
     states = scratch("states", n + 1 if keep else 1, *state.shape)

@@ -82,7 +82,7 @@ class Stretch:
         count, channels, length = len(wholes), parts.shape[-1], self._stop - self._start
         rows = rows_of_tokens(length, batch, heads, self._directions, count, self._device)
         shape = (len(self._directions), batch, length, heads, channels)
-        ordered = scratch("ordered", *shape)
+        ordered = scratch("rate", *shape)
         for whole, places in zip(wholes, rows.view(count, -1).unbind(), strict=True):
             if whole is None:
                 continue
