@@ -70,7 +70,7 @@ def gradients(passed: Run, dy: Tensor, after: Tensor, scratch: Scratch) -> Stret
         dy.view(n, sequences, tokens, channels),
         chunks.decay.view(n, sequences, 1, channels),
         states,
-        chunks.decay_last,
+        chunks.span,
         scratch,
         reverse=True,
     )

@@ -51,7 +51,8 @@ class Sequences:
         torch.clamp(w.to(precision(w)), max=MAX_LOG_LOG_DECAY, out=rate).mul_(LOG2_E).exp2_()
         self._tensors["rate"] = rate
         self._gate = None if gate is None else gate.to(precision(w)).contiguous()
-        self._prepare = torch_quotients.prepare if torch_quotients.suits(w) else torch_halves.prepare
+        self._span = torch_quotients.longest_span(w)
+        self._prepare = torch_quotients.prepare if self._span else torch_halves.prepare
         self.scratch = scratch
 
     def run(self, stretch: Stretch, state: Tensor, wants_y: bool = True, keep: bool = False) -> Run:
@@ -71,7 +72,7 @@ class Sequences:
                     out *= self.shares(stretch)
             return gathered.transpose(0, 1)
 
-        chunks = self._prepare(tokens, self.scratch, wants_y, keep)
+        chunks = self._prepare(tokens, self.scratch, stretch.sequences, self._span, wants_y, keep)
         v = self.gather(stretch, self._tensors["v"], "v")
         return run(chunks, v, state, self.scratch, wants_y, keep)
 

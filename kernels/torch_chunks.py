@@ -76,8 +76,8 @@ class Way(Protocol):
         products : Tensor, ``(X, 2 * C, 2 * C)``
             Contiguous; overwritten. Those where a reader comes too early don't matter.
         states, dstates : Tensor, ``(n + 1, M, N, N)``
-            Before each chunk and after the last, and the gradients by them; but with `Chunks.decay_last`, from the
-            second on, the gradients by what was still to be decayed.
+            Before each chunk and after the last, and the gradients by them; but of those behind a decay, the
+            gradients by what was still to be decayed, if there is a `Chunks.span`.
         scratch : Scratch
         """
 
@@ -88,11 +88,13 @@ class Chunks(NamedTuple):
     Attributes
     ----------
     readers, writers : Tensor, ``(X, 2 * C, N)``
-        Those decayed since the chunk's beginning, these up to its end, unless the decay comes last.
+        Those decayed since the chunk's beginning, these up to its end; or, with a span, since and up to the span's
+        beginning, where that means that writers are divided by decays.
     decay : Tensor, ``(X, 1, N)``
-        Over the whole chunk.
-    decay_last : bool
-        Whether it is for the state after all is written, with writers that were divided by what they miss of it.
+        Over the chunk, or over the span up to the chunk's end.
+    span : int
+        After how many chunks the state is decayed, and after the last one: when all is written. 0 if it is in each
+        chunk, before that writes.
     products : Tensor, ``(X, 2 * C, 2 * C)``
         Of readers with writers. Those where a reader comes too early don't matter.
     way : Way
@@ -101,7 +103,7 @@ class Chunks(NamedTuple):
     readers: Tensor
     writers: Tensor
     decay: Tensor
-    decay_last: bool
+    span: int
     products: Tensor
     way: Way
 

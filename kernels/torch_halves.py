@@ -102,8 +102,10 @@ def side_by_side(pairs: Tensor) -> Tensor:
     return pairs.view(count, 2, rows // 2, channels).transpose(1, 2).contiguous()
 
 
-def prepare(given: Tokens, scratch: Scratch, wants_y: bool = True, keep: bool = True) -> Chunks:
-    """As `torch_quotients.prepare`, but r is never left out."""
+def prepare(
+    given: Tokens, scratch: Scratch, sequences: int, span: int, wants_y: bool = True, keep: bool = True
+) -> Chunks:
+    """As `torch_quotients.prepare`, but chunks share no scale, and r is never left out."""
     d = torch.exp2(given("rate") * -LOG2_E)
     (a, r), (b, k) = (given(names).clone().unbind(1) for names in ("ar", "bk"))
     count, tokens, channels = d.shape
@@ -132,7 +134,7 @@ def prepare(given: Tokens, scratch: Scratch, wants_y: bool = True, keep: bool = 
         readers.transpose(1, 2).reshape(rows),
         writers.transpose(1, 2).reshape(rows),
         decay,
-        False,
+        0,
         products.permute(0, 2, 1, 4, 3).reshape(count, 2 * tokens, 2 * tokens),
         Halvings(r, b, k, d, halves),
     )

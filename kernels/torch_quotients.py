@@ -3,6 +3,9 @@
 With E(i) for the product of the decays of a chunk's tokens up to and including i, the decay D(i, j) from j to i is
 E(i) / E(j). So readers times E, and writers divided by it, give all products of a chunk at once. Those where the reader
 comes too early are finite, as no E is smaller than `LEAST`, and are struck out.
+
+Where decays are slow, E can as well begin with the first of a few chunks, the *span*. The state within a span is then
+the true one divided by E, and has to be decayed only once, at the span's end.
 """
 
 import math
@@ -12,11 +15,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .reference import MAX_LOG_LOG_DECAY
 from .torch_chunks import CHUNK, LOG2_E, Chunks, TokenGradients, Tokens, by_scale, reach
 from .torch_scratch import Scratch
 
 LEAST = 1e-9
-"""Of the decay over a chunk. The model's, 0.545 a token and above, are far from it."""
+"""Of the decay over a span. The model's, 0.545 a token and above, let it be two chunks."""
+
+MOST_CHUNKS = 4
+"""In a span: more would save next to nothing."""
 
 
 class Quotients(NamedTuple):
@@ -25,14 +32,17 @@ class Quotients(NamedTuple):
     Attributes
     ----------
     since : Tensor, ``(X, C + 1, N)``
-        Decay since the chunk's beginning: before its first token, and after each.
+        Decay since the span's beginning: before the chunk's first token, and after each.
     readers, writers : Tensor, ``(X, 2 * C, N)``
         Scaled.
+    span : int
+        How many chunks.
     """
 
     since: Tensor
     readers: Tensor
     writers: Tensor
+    span: int
 
     def back(
         self,
@@ -69,15 +79,24 @@ class Quotients(NamedTuple):
 
     def _by_states(self, states: Tensor, dstates: Tensor, scratch: Scratch) -> Tensor:
         """Gradients ``(X, 1, N)`` by factors of 1 that scale the key channels of the states before each chunk."""
-        count, sequences = len(self.since), states.shape[1]
+        chunks, sequences, channels = states.shape[:3]
         found = by_scale(states[:-1], dstates[:-1], scratch)
-        found[sequences:] /= self.since[: count - sequences, -1:]  # by which dstates were already multiplied
+        in_turn = (chunks - 1, sequences, channels)
+        decay = self.since[:, -1].reshape(in_turn)[self.span - 1 : -1 : self.span]
+        found.view(in_turn)[self.span :: self.span] /= decay  # by which dstates were already multiplied
         return found
 
 
-def suits(w: Tensor) -> bool:
-    """Whether log-log decays w are all such that nothing gets too large. NaN is no reason against it."""
-    return not bool(w.amax() > math.log(-math.log(LEAST) / CHUNK))
+def longest_span(w: Tensor) -> int:
+    """How many chunks can share a scale for log-log decays w: 0 if some are too small even within one chunk.
+
+    NaN is no reason for that.
+    """
+    rate = math.exp(min(float(w.amax()), MAX_LOG_LOG_DECAY))
+    if math.isnan(rate):
+        return 1
+    chunks = -math.log(LEAST) / (CHUNK * max(rate, 1e-6))
+    return min(int(chunks), MOST_CHUNKS)
 
 
 @lru_cache(maxsize=16)
@@ -91,13 +110,19 @@ def windows(since: Tensor) -> Tensor:
     return since.unfold(1, since.shape[1] - 1, 1).transpose(2, 3)
 
 
-def prepare(given: Tokens, scratch: Scratch, wants_y: bool = True, keep: bool = True) -> Chunks:
+def prepare(
+    given: Tokens, scratch: Scratch, sequences: int, span: int, wants_y: bool = True, keep: bool = True
+) -> Chunks:
     """Chunks of tokens.
 
     Parameters
     ----------
     given : Tokens
     scratch : Scratch
+    sequences : int
+        M.
+    span : int
+        How many chunks.
     wants_y : bool
     keep : bool
         What the way back needs; without it, there is none. If there is no need for y either, no r is among the readers.
@@ -106,7 +131,11 @@ def prepare(given: Tokens, scratch: Scratch, wants_y: bool = True, keep: bool = 
     count, tokens, channels = rate.shape
     since = scratch("since", count, tokens + 1, channels)
     sums = running_sums(tokens, rate.dtype, rate.device).expand(count, -1, -1)
-    torch.bmm(sums, rate, out=since).exp2_()
+    logs = torch.bmm(sums, rate, out=since).view(-1, sequences, tokens + 1, channels)
+    for place in range(1, span):
+        later = logs[place::span]
+        later += logs[place - 1 :: span][: len(later), :, -1:]
+    since.exp2_()
     names = "ar" if wants_y or keep else "a"
     shape = (count, len(names), tokens, channels)
     readers = torch.mul(given(names), windows(since)[:, : len(names)], out=scratch("readers", *shape))
@@ -115,4 +144,5 @@ def prepare(given: Tokens, scratch: Scratch, wants_y: bool = True, keep: bool = 
     readers, writers = readers.flatten(1, 2), writers.flatten(1, 2)
     products = scratch("products", count, readers.shape[1], 2 * tokens)
     torch.bmm(readers, writers.transpose(1, 2), out=products)
-    return Chunks(readers, writers, since[:, -1:], True, products, Quotients(since, readers, writers))
+    way = Quotients(since, readers, writers, span)
+    return Chunks(readers, writers, since[:, -1:], span, products, way)

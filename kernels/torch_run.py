@@ -94,7 +94,7 @@ def run(
         v.view(n, sequences, tokens, channels),
         chunks.decay.view(n, sequences, 1, channels),
         states,
-        chunks.decay_last,
+        chunks.span,
         scratch,
     )
     return Run(chunks, by_a, by_v, found, v, states)

@@ -15,7 +15,7 @@ def scan(
     given: Tensor,
     decay: Tensor,
     states: Tensor,
-    decay_last: bool,
+    span: int,
     scratch: Scratch,
     reverse: bool = False,
 ) -> None:
@@ -35,12 +35,12 @@ def scan(
     states : Tensor, ``(n + 1, M, N, N)`` or ``(1, M, N, N)``
         The first is given. Becomes the state before each chunk, and after the last; or only that after the last, if
         there is room for one.
-    decay_last : bool
-        Whether a chunk decays what it has itself written. Else its writers were decayed before.
+    span : int
+        As `Chunks.span`.
     scratch : Scratch
     reverse : bool
-        From the last chunk to the first: the last state is given. If decays came last in time, then here they come
-        first, so the states are what the readers read of them, and only the very first is not decayed.
+        From the last chunk to the first: the last state is given. With a span, decays then come before all else. So the
+        states become what readers read, behind decays; only the first one, which is read by none, is not.
     """
 
     def cut(
@@ -49,8 +49,10 @@ def scan(
         tokens, chunks = given.shape[2], len(given)
         by_found, by_given = writers[:, :, :tokens], writers[:, :, tokens:]
         factors: list[Tensor | None] = [*decay.transpose(2, 3).unbind()]
-        if reverse and decay_last:
-            factors = [None, *factors[:-1]]
+        if span:
+            factors[:-1] = [x if (i + 1) % span == 0 else None for i, x in enumerate(factors[:-1])]
+            if reverse:
+                factors = [None, *factors[:-1]]
         before = [*states[:-1].unbind()] or [states[0]] * chunks
         after = [*states[1:].unbind()] or before
         if reverse:
@@ -71,13 +73,13 @@ def scan(
 
     name = "steps back" if reverse else "steps"
     steps = scratch.pieces(name, cut, readers, found, writers, given, decay, states)
-    if reverse and decay_last:
+    if reverse and span:
         states[-1] *= decay[-1].transpose(1, 2)
     for reader, finds, first, by_first, by_second, second, factor, old, new in steps:
         finds.baddbmm_(reader, old)
-        if not decay_last and factor is not None:
-            torch.mul(old, factor, out=new).baddbmm_(by_first, first).baddbmm_(by_second, second)
-        else:
+        if span:
             torch.baddbmm(old, by_first, first, out=new).baddbmm_(by_second, second)
             if factor is not None:
                 new.mul_(factor)
+        elif factor is not None:
+            torch.mul(old, factor, out=new).baddbmm_(by_first, first).baddbmm_(by_second, second)

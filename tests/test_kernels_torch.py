@@ -90,7 +90,7 @@ def test_decays_of_every_kind_in_one_chunk() -> None:
 
 @pytest.mark.parametrize("decay", ["trained", "fastest of the model", "none"])
 def test_halves_do_for_all_decays(decay: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_quotients, "suits", lambda w: False)
+    monkeypatch.setattr(torch_quotients, "longest_span", lambda w: 0)
     assert_as_the_reference(cases.inputs(2, 47, 2, decay), cases.incoming(2, 47, 2))
 
 
@@ -99,9 +99,22 @@ def test_either_side_of_the_least_decay_for_quotients(step: float) -> None:
     r, w, k, v, a, b, gate = cases.inputs(1, 47, 2)
     most = math.log(-math.log(torch_quotients.LEAST) / torch_chunks.CHUNK)
     mixed = torch.where(w < w.median(), most + step, w)
-    assert torch_quotients.suits(mixed) == (step < 0)
+    assert torch_quotients.longest_span(mixed) == (1 if step < 0 else 0)
     dy = cases.incoming(1, 47, 2)
     assert_as_the_reference((r, torch.full_like(w, most + step), k, v, a, b, gate), dy)
+    assert_as_the_reference((r, mixed, k, v, a, b, gate), dy)
+
+
+@pytest.mark.parametrize("chunks", [2, 3, 4])
+@pytest.mark.parametrize("tokens", [16, 47, 161])
+def test_chunks_that_share_a_scale(tokens: int, chunks: int) -> None:
+    """The fastest decay for so many of them, in spans that the sequence fills and others that it does not."""
+    r, w, k, v, a, b, gate = cases.inputs(1, tokens, 2)
+    most = math.log(-math.log(torch_quotients.LEAST) / (chunks * torch_chunks.CHUNK)) - 1e-4
+    mixed = torch.where(w < w.median(), most, w.clamp(max=most))
+    assert torch_quotients.longest_span(mixed) == chunks
+    dy = cases.incoming(1, tokens, 2)
+    assert_as_the_reference((r, torch.full_like(w, most), k, v, a, b, gate), dy)
     assert_as_the_reference((r, mixed, k, v, a, b, gate), dy)
 
 
