@@ -74,7 +74,7 @@ def gradients(passed: Run, dy: Tensor, after: Tensor, scratch: Scratch) -> Stret
         scratch,
         reverse=True,
     )
-    demands = torch.cat((found[:, :tokens], dy), 1, out=scratch("demands", *rows))
+    demands = torch.cat((found[:, :tokens], dy), 1, out=readers)
     contents = torch.cat((passed.found[:, :tokens], passed.v), 1, out=scratch("contents", *rows))
     before, behind = passed.states[:-1].view(square), states[1:].view(square)
     dreaders = torch.bmm(demands, before.transpose(1, 2), out=scratch("dreaders", *rows))

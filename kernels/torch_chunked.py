@@ -110,13 +110,14 @@ def exactly(x: Tensor) -> Iterator[None]:
 def forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
     """As `op.bi_wkv7`."""
     with exactly(v), scratch_memory(precision(v), v.device) as scratch:
-        whole, gate = Sequences(scratch, r, w, k, v, a, b), gate.to(precision(v))
+        whole, share = Sequences(scratch, r, w, k, v, a, b), gate.to(precision(v))[..., None]
+        shares = share, 1 - share
         y = v.new_zeros(v.shape, dtype=precision(v))
         state = empty_state(y, 2)
         for stretch in stretches(y, BOTH):
             passed = whole.run(stretch, state)
             state = passed.states[-1]
-            stretch.add_to((None, y), passed.found, scratch, gate)
+            stretch.add_to((None, y), passed.found, scratch, shares)
         return y.to(v.dtype)
 
 
@@ -141,7 +142,7 @@ def backward(
             state = found.state
             dscaled = found.tokens.readers[:, CHUNK:]
             bare = whole.gather(stretch, r, "bare r")
-            dshare = torch.mul(dscaled, bare, out=scratch("r times", *bare.shape)).sum(-1, keepdim=True)
+            dshare = torch.mul(dscaled, bare, out=bare).sum(-1, keepdim=True)
             stretch.second_direction(dshare).neg_()  # its share is 1 - gate
             dscaled *= whole.shares(stretch)
             found.tokens.log_d.mul_(whole.rate(stretch)).neg_()  # a decay is exp(-exp(w))

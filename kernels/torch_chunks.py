@@ -77,7 +77,7 @@ class Way(Protocol):
             Contiguous; overwritten. Those where a reader comes too early don't matter.
         states, dstates : Tensor, ``(n + 1, M, N, N)``
             Before each chunk and after the last, and the gradients by them; but of those behind a decay, the
-            gradients by what was still to be decayed, if there is a `Chunks.span`.
+            gradients by what was still to be decayed, if there is a `Chunks.span`. The states are overwritten.
         scratch : Scratch
         """
 
@@ -153,10 +153,9 @@ def inverse(strict: Tensor, scratch: Scratch) -> Tensor:
     return found
 
 
-def by_scale(states: Tensor, gradients: Tensor, scratch: Scratch) -> Tensor:
-    """Gradients ``(X, 1, N)`` by factors of 1 that scale the key channels of states ``(n, M, N, N)``."""
-    return (
-        torch.mul(states, gradients, out=scratch("squares", *states.shape))
-        .sum(-1)
-        .view(-1, 1, states.shape[-1])
-    )
+def by_scale(states: Tensor, gradients: Tensor) -> Tensor:
+    """Gradients ``(X, 1, N)`` by factors of 1 that scale the key channels of states ``(n, M, N, N)``.
+
+    The states are overwritten.
+    """
+    return states.mul_(gradients).sum(-1).view(-1, 1, states.shape[-1])

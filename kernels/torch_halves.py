@@ -56,7 +56,7 @@ class Halvings(NamedTuple):
         own_b, own_k = own.unbind(1)
         readers, writers = side_by_side(readers), side_by_side(writers)
         crossed = products.view(count, 2, tokens, 2, tokens).permute(0, 2, 1, 4, 3).contiguous()
-        dd = by_scale(states[:-1], dstates[1:], scratch)  # by the decay of whole chunks
+        dd = by_scale(states[:-1], dstates[1:])  # by the decay of whole chunks
         dd = self._through_halves(readers, writers, crossed, dd).view(self.d.shape)
         (da, dr), (db, dk) = readers.unbind(2), writers.unbind(2)
         dd += dr * self.r

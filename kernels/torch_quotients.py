@@ -64,7 +64,7 @@ class Quotients(NamedTuple):
         # By the logarithms of running products: a reader has used that up to its own token, or a up to the one before;
         # what a writer has used, it was divided by. With that of the state, all of a chunk sum up to 0. So the decay
         # of a token, which is in the products of its own and of those after it, gets the rest of what came before.
-        by_logs, logs = scratch("by logs", count, rows, channels), scratch("logs", *shape)
+        by_logs, logs = scratch("gathered", count, rows, channels), scratch("rate", *shape)
         by_b, by_k = torch.mul(writers, self.writers, out=by_logs).view(pairs).unbind(1)
         torch.add(by_b[:, :-1], by_k[:, :-1], out=logs[:, 1:])
         by_a, by_r = torch.mul(readers, self.readers, out=by_logs).view(pairs).unbind(1)
@@ -80,7 +80,7 @@ class Quotients(NamedTuple):
     def _by_states(self, states: Tensor, dstates: Tensor, scratch: Scratch) -> Tensor:
         """Gradients ``(X, 1, N)`` by factors of 1 that scale the key channels of the states before each chunk."""
         chunks, sequences, channels = states.shape[:3]
-        found = by_scale(states[:-1], dstates[:-1], scratch)
+        found = by_scale(states[:-1], dstates[:-1])
         in_turn = (chunks - 1, sequences, channels)
         decay = self.since[:, -1].reshape(in_turn)[self.span - 1 : -1 : self.span]
         found.view(in_turn)[self.span :: self.span] /= decay  # by which dstates were already multiplied

@@ -33,20 +33,22 @@ class Scratch:
     def __init__(self, dtype: torch.dtype, device: torch.device, lent: contextlib.ExitStack) -> None:
         self._dtype, self._device, self._lent = dtype, device, lent
         self._kept: dict[str, Tensor] = {}
-        self._shaped: dict[str, Tensor] = {}
+        self._shaped: dict[tuple[str, tuple[int, ...]], Tensor] = {}
         self._cut: dict[str, tuple[object, object]] = {}
         self._slab = torch.empty(0)
 
     def __call__(self, name: str, *shape: int) -> Tensor:
         """Memory of that name, with whatever was left in it."""
-        shaped = self._shaped.get(name)
-        if shaped is None or shaped.shape != shape:
-            size = math.prod(shape)
-            kept = self._kept.get(name)
-            if kept is None or kept.numel() < size:
-                kept = self._kept[name] = self._memory(size)
-            shaped = self._shaped[name] = kept[:size].view(shape)
+        shaped = self._shaped.get((name, shape))
+        if shaped is None:
+            shaped = self._shaped[name, shape] = self._named(name, math.prod(shape)).view(shape)
         return shaped
+
+    def _named(self, name: str, size: int) -> Tensor:
+        kept = self._kept.get(name)
+        if kept is None or kept.numel() < size:
+            kept = self._kept[name] = self._memory(size)
+        return kept[:size]
 
     def pieces(self, name: str, cut: Callable[..., Cut], *tensors: Tensor) -> Cut:
         """What ``cut`` makes of tensors: the views of the last time, if these lie where those of that name lay then."""

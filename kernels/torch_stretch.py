@@ -72,11 +72,15 @@ class Stretch:
         return x.view(-1, 2, self.sequences // 2 * CHUNK)[:, 1]
 
     def add_to(
-        self, wholes: Sequence[Tensor | None], parts: Tensor, scratch: Scratch, gate: Tensor | None = None
+        self,
+        wholes: Sequence[Tensor | None],
+        parts: Tensor,
+        scratch: Scratch,
+        shares: Sequence[Tensor] | None = None,
     ) -> None:
         """Add contiguous ``parts`` ``(X, P * C, N)`` where they belong in P tensors ``(B, T, H, N)``, if they do.
 
-        With a gate ``(B, T, H)``, the first direction is multiplied by that, and the second by 1 minus that.
+        ``shares``, ``(B, T, H, 1)``, are those of each direction, if it is to be multiplied by one.
         """
         batch, tokens, heads, _ = self._whole
         count, channels, length = len(wholes), parts.shape[-1], self._stop - self._start
@@ -87,14 +91,13 @@ class Stretch:
             if whole is None:
                 continue
             torch.index_select(parts.view(-1, channels), 0, places, out=ordered.view(-1, channels))
-            for second, (reverse, part) in enumerate(zip(self._directions, ordered.unbind(), strict=True)):
+            for i, (reverse, part) in enumerate(zip(self._directions, ordered.unbind(), strict=True)):
                 start = tokens - self._stop if reverse else self._start
                 there = whole[:, start : start + length]
-                if gate is None:
+                if shares is None:
                     there += part
                 else:
-                    share = gate[:, start : start + length, :, None]
-                    there.addcmul_(part, 1 - share if second else share)
+                    there.addcmul_(part, shares[i][:, start : start + length])
 
     @cached_property
     def _rows(self) -> Tensor:
