@@ -54,26 +54,14 @@ def gradients(passed: Run, dy: Tensor, after: Tensor, scratch: Scratch) -> Stret
         Gradient by the state behind the stretch.
     """
     chunks, (count, tokens, channels) = passed.chunks, dy.shape
-    n, sequences = len(passed.states) - 1, len(after)
     rows, square = (count, 2 * tokens, channels), (count, channels, channels)
-    cut = (n, sequences, 2 * tokens, channels)
     depends = torch.cat((passed.by_a, passed.by_v), 2, out=scratch("depends", count, 2 * tokens, 2 * tokens))
     on_s, on_y = depends.transpose(1, 2).chunk(2, 2)
     found = torch.bmm(on_y, dy, out=scratch("found back", *rows))  # z and the gradient of v
     readers = torch.baddbmm(chunks.writers, on_s, chunks.writers[:, :tokens], out=scratch("gathered", *rows))
-    states = scratch("dstates", n + 1, *after.shape)
+    states = scratch("dstates", *passed.states.shape)
     states[-1] = after
-    scan(
-        readers.view(cut),
-        found.view(cut),
-        chunks.readers.view(cut),
-        dy.view(n, sequences, tokens, channels),
-        chunks.decay.view(n, sequences, 1, channels),
-        states,
-        chunks.span,
-        scratch,
-        reverse=True,
-    )
+    scan(readers, found, chunks.readers, dy, chunks.decay, states, chunks.span, scratch, reverse=True)
     demands = torch.cat((found[:, :tokens], dy), 1, out=readers)
     contents = torch.cat((passed.found[:, :tokens], passed.v), 1, out=scratch("contents", *rows))
     before, behind = passed.states[:-1].view(square), states[1:].view(square)

@@ -44,20 +44,32 @@ class Run(NamedTuple):
     states: Tensor
 
 
-@lru_cache(maxsize=16)
-def itself(tokens: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """1 where a token's s meets its own a, ``(2 * C, 2 * C)``; else 0."""
-    found = torch.zeros(2 * tokens, 2 * tokens, dtype=dtype, device=device)
-    found[:tokens, :tokens].fill_diagonal_(1)
-    return found
+class Constants(NamedTuple):
+    """For products of readers with writers, ``(1, 2 * C, 2 * C)``, or for those of a alone, ``(1, C, 2 * C)``.
+
+    Attributes
+    ----------
+    itself : Tensor
+        1 where a token's s meets its own a; else 0.
+    wanted : Tensor
+        1 where a reader comes late enough, but 0 for all products of a with b.
+    minus : Tensor, ``(1, 2 * C or C, C)``
+        Minus the first half of ``itself``.
+    """
+
+    itself: Tensor
+    wanted: Tensor
+    minus: Tensor
 
 
 @lru_cache(maxsize=16)
-def wanted_products(tokens: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """1 for those of r with b and k, and of a with k, where a reader comes late enough, ``(2 * C, 2 * C)``; else 0."""
-    wanted = reach(tokens, dtype, device).clone()
-    wanted[:tokens, :tokens] = 0
-    return wanted
+def constants(tokens: int, rows: int, dtype: torch.dtype, device: torch.device) -> Constants:
+    """For that many rows of products."""
+    itself = torch.zeros(1, rows, 2 * tokens, dtype=dtype, device=device)
+    itself[0, :tokens, :tokens].fill_diagonal_(1)
+    wanted = reach(tokens, dtype, device)[None, :rows].clone()
+    wanted[0, :tokens, :tokens] = 0
+    return Constants(itself, wanted, -itself[:, :, :tokens])
 
 
 def run(
@@ -68,33 +80,28 @@ def run(
     The result lies in the scratch memory. Gradients need all states to be kept.
     """
     count, tokens, channels = v.shape
-    sequences = len(state)
-    n = count // sequences
-    rows = chunks.readers.shape[1]
-    one, wanted = (x(tokens, v.dtype, v.device)[:rows] for x in (itself, wanted_products))
-    solve = inverse(chunks.products[:, :tokens, :tokens], scratch)
-    # Those of a with b have done their duty, and make room for 1: so these are what s and y are made of.
-    products = torch.addcmul(one, chunks.products, wanted, out=chunks.products)
+    rows, found_rows = chunks.readers.shape[1], 2 * tokens if wants_y else tokens
     by_a, by_v = scratch("by a", count, rows, tokens), scratch("by v", count, rows, tokens)
-    torch.baddbmm(-one[:, :tokens], products[:, :, :tokens], solve, out=by_a)
-    torch.baddbmm(products[:, :, tokens:], by_a, products[:, :tokens, tokens:], out=by_v)
-    rows = 2 * tokens if wants_y else tokens
-    found = scratch("found", count, rows, channels)
-    readers = scratch(
-        "gathered", count, rows, channels
-    )  # that was for the tokens, which are in chunks by now
-    torch.bmm(by_v[:, :rows], v, out=found)
-    torch.baddbmm(chunks.readers[:, :rows], by_a[:, :rows], chunks.readers[:, :tokens], out=readers)
-    states = scratch("states", n + 1 if keep else 1, *state.shape)
-    states[0] = state
-    scan(
-        readers.view(n, sequences, rows, channels),
-        found.view(n, sequences, rows, channels),
-        chunks.writers.view(n, sequences, 2 * tokens, channels),
-        v.view(n, sequences, tokens, channels),
-        chunks.decay.view(n, sequences, 1, channels),
-        states,
-        chunks.span,
-        scratch,
+
+    def cut(products: Tensor, readers: Tensor, by_a: Tensor, by_v: Tensor) -> tuple[Tensor, ...]:
+        with_b, with_k = products[:, :, :tokens], products[:, :, tokens:]
+        a = with_b[:, :tokens], with_k[:, :tokens], readers[:, :tokens]
+        return with_b, with_k, *a, *(x[:, :found_rows] for x in (readers, by_a, by_v))
+
+    name = "cut with y" if wants_y else "cut without y"
+    with_b, with_k, a_with_b, a_with_k, a, finders, by_a_found, by_v_found = scratch.pieces(
+        name, cut, chunks.products, chunks.readers, by_a, by_v
     )
+    itself, wanted, minus = constants(tokens, rows, v.dtype, v.device)
+    solve = inverse(a_with_b, scratch)
+    # Products of a with b have done their duty, and make room for 1: so these are what s and y are made of.
+    torch.addcmul(itself, chunks.products, wanted, out=chunks.products)
+    torch.baddbmm(minus, with_b, solve, out=by_a)
+    torch.baddbmm(with_k, by_a, a_with_k, out=by_v)
+    found = torch.bmm(by_v_found, v, out=scratch("found", count, found_rows, channels))
+    free = scratch("gathered", count, found_rows, channels)  # all that was gathered is in chunks by now
+    readers = torch.baddbmm(finders, by_a_found, a, out=free)
+    states = scratch("states", count // len(state) + 1 if keep else 1, *state.shape)
+    states[0] = state
+    scan(readers, found, chunks.writers, v, chunks.decay, states, chunks.span, scratch)
     return Run(chunks, by_a, by_v, found, v, states)

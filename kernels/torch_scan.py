@@ -25,13 +25,13 @@ def scan(
 
     Parameters
     ----------
-    readers, found : Tensor, ``(n, M, C or 2 * C, N)``
+    readers, found : Tensor, ``(X, C or 2 * C, N)``
         What readers find in the state is added to what they have found elsewhere. The first C rows of that are written
         into the state.
-    writers : Tensor, ``(n, M, 2 * C, N)``
+    writers : Tensor, ``(X, 2 * C, N)``
         The first C write what was found, the others what is given.
-    given : Tensor, ``(n, M, C, N)``
-    decay : Tensor, ``(n, M, 1, N)``
+    given : Tensor, ``(X, C, N)``
+    decay : Tensor, ``(X, 1, N)``
     states : Tensor, ``(n + 1, M, N, N)`` or ``(1, M, N, N)``
         The first is given. Becomes the state before each chunk, and after the last; or only that after the last, if
         there is room for one.
@@ -46,24 +46,27 @@ def scan(
     def cut(
         readers: Tensor, found: Tensor, writers: Tensor, given: Tensor, decay: Tensor, states: Tensor
     ) -> list[Step]:
-        tokens, chunks = given.shape[2], len(given)
-        by_found, by_given = writers[:, :, :tokens], writers[:, :, tokens:]
-        factors: list[Tensor | None] = [*decay.transpose(2, 3).unbind()]
+        tokens, sequences = given.shape[1], states.shape[1]
+
+        def in_turn(x: Tensor) -> tuple[Tensor, ...]:
+            return x.view(-1, sequences, *x.shape[1:]).unbind()
+
+        factors: list[Tensor | None] = [*in_turn(decay.transpose(1, 2))]
         if span:
             factors[:-1] = [x if (i + 1) % span == 0 else None for i, x in enumerate(factors[:-1])]
             if reverse:
                 factors = [None, *factors[:-1]]
-        before = [*states[:-1].unbind()] or [states[0]] * chunks
+        before = [*states[:-1].unbind()] or [states[0]] * len(factors)
         after = [*states[1:].unbind()] or before
         if reverse:
             before, after = after, before
         steps = zip(
-            readers.unbind(),
-            found.unbind(),
-            found[:, :, :tokens].unbind(),
-            by_found.transpose(2, 3).unbind(),
-            by_given.transpose(2, 3).unbind(),
-            given.unbind(),
+            in_turn(readers),
+            in_turn(found),
+            in_turn(found[:, :tokens]),
+            in_turn(writers[:, :tokens].transpose(1, 2)),
+            in_turn(writers[:, tokens:].transpose(1, 2)),
+            in_turn(given),
             factors,
             before,
             after,
@@ -74,7 +77,7 @@ def scan(
     name = "steps back" if reverse else "steps"
     steps = scratch.pieces(name, cut, readers, found, writers, given, decay, states)
     if reverse and span:
-        states[-1] *= decay[-1].transpose(1, 2)
+        states[-1] *= decay[-states.shape[1] :].transpose(1, 2)
     for reader, finds, first, by_first, by_second, second, factor, old, new in steps:
         finds.baddbmm_(reader, old)
         if span:

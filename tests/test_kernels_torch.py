@@ -140,8 +140,7 @@ def test_gradients_after_inference_mode() -> None:
         torch_chunks.parts_of_blocks,
         torch_chunks.reach,
         torch_quotients.running_sums,
-        torch_run.itself,
-        torch_run.wanted_products,
+        torch_run.constants,
         torch_stretch.rows_of_chunks,
         torch_stretch.rows_of_tokens,
     ):
