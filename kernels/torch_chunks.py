@@ -28,6 +28,11 @@ from .torch_scratch import Scratch
 CHUNK = 16
 """C, a power of two. Products within chunks grow with it, steps from one chunk to the next get fewer."""
 
+SPAN = 2
+"""Most chunks that share a scale. More would save little, and so many do with all decays that the model gives.
+
+Stretches are made of whole spans, so that no sequence's bits depend on those beside it.
+"""
 
 LOG2_E = math.log2(math.e)
 """Powers are those of 2: on CPUs, they take less time than those of e."""

@@ -4,8 +4,8 @@ With E(i) for the product of the decays of a chunk's tokens up to and including 
 E(i) / E(j). So readers times E, and writers divided by it, give all products of a chunk at once. Those where the reader
 comes too early are finite, as no E is smaller than `LEAST`, and are struck out.
 
-Where decays are slow, E can as well begin with the first of a few chunks, the *span*. The state within a span is then
-the true one divided by E, and has to be decayed only once, at the span's end.
+Where decays are slower still, E begins with the first of two chunks, the *span*. The state within a span is then the
+true one divided by E, and has to be decayed only once, at the span's end.
 """
 
 import math
@@ -16,14 +16,11 @@ import torch
 from torch import Tensor
 
 from .reference import MAX_LOG_LOG_DECAY
-from .torch_chunks import CHUNK, LOG2_E, Chunks, TokenGradients, Tokens, by_scale, reach
+from .torch_chunks import CHUNK, LOG2_E, SPAN, Chunks, TokenGradients, Tokens, by_scale, reach
 from .torch_scratch import Scratch
 
 LEAST = 1e-9
 """Of the decay over a span. The model's, 0.545 a token and above, let it be two chunks."""
-
-MOST_CHUNKS = 4
-"""In a span: more would save next to nothing."""
 
 
 class Quotients(NamedTuple):
@@ -90,13 +87,14 @@ class Quotients(NamedTuple):
 def longest_span(w: Tensor) -> int:
     """How many chunks can share a scale for log-log decays w: 0 if some are too small even within one chunk.
 
-    NaN is no reason for that.
+    NaN is no reason for less.
     """
-    rate = math.exp(min(float(w.amax()), MAX_LOG_LOG_DECAY))
-    if math.isnan(rate):
-        return 1
+    most = float(w.amax())
+    if math.isnan(most):
+        most = float(w.nan_to_num(nan=-math.inf, posinf=math.inf).amax())
+    rate = math.exp(min(most, MAX_LOG_LOG_DECAY))
     chunks = -math.log(LEAST) / (CHUNK * max(rate, 1e-6))
-    return min(int(chunks), MOST_CHUNKS)
+    return min(int(chunks), SPAN)
 
 
 @lru_cache(maxsize=16)

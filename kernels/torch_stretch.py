@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from .torch_chunks import CHUNK
+from .torch_chunks import CHUNK, SPAN
 from .torch_scratch import Scratch
 
 ELEMENTS_CPU = 2**17
@@ -94,10 +94,9 @@ class Stretch:
             for i, (reverse, part) in enumerate(zip(self._directions, ordered.unbind(), strict=True)):
                 start = tokens - self._stop if reverse else self._start
                 there = whole[:, start : start + length]
-                if shares is None:
-                    there += part
-                else:
-                    there.addcmul_(part, shares[i][:, start : start + length])
+                if shares is not None:  # not by addcmul_, whose bits depend on which direction comes first
+                    part *= shares[i][:, start : start + length]
+                there += part
 
     @cached_property
     def _rows(self) -> Tensor:
@@ -143,9 +142,10 @@ def rows_of_tokens(
 
 
 def stretches(x: Tensor, directions: tuple[bool, ...]) -> list[Stretch]:
-    """A whole sequence like ``x`` ``(B, T, H, N)`` in stretches, all but the last of whole chunks."""
+    """A whole sequence like ``x`` ``(B, T, H, N)`` in stretches, all but the last of whole spans."""
     batch, tokens, heads, channels = x.shape
     most = ELEMENTS_CPU if x.device.type == "cpu" else ELEMENTS
-    length = max(most // (len(directions) * batch * heads * channels * CHUNK), 1) * CHUNK
+    span = SPAN * CHUNK
+    length = max(most // (len(directions) * batch * heads * channels * span), 1) * span
     starts = range(0, tokens, length)
     return [Stretch(x.shape, x.device, start, min(start + length, tokens), directions) for start in starts]

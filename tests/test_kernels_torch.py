@@ -27,7 +27,7 @@ def torch_backend(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One chunk a stretch: all that is carried from one to the next is."""
+    """One span a stretch: all that is carried from one to the next is."""
     monkeypatch.setattr(torch_stretch, "ELEMENTS_CPU", 1)
 
 
@@ -46,9 +46,9 @@ def assert_as_the_reference(inputs: tuple[Tensor, ...], dy: Tensor, tolerance: f
 
 @pytest.mark.usefixtures("short_stretches")
 @pytest.mark.parametrize("decay", [*cases.DECAYS])
-@pytest.mark.parametrize("tokens", [16, 17, 47, 64])
+@pytest.mark.parametrize("tokens", [16, 32, 33, 49, 95, 128])
 def test_many_stretches(tokens: int, decay: str) -> None:
-    assert len(torch_stretch.stretches(cases.inputs(2, tokens, 2)[0], (False, True))) == -(-tokens // 16)
+    assert len(torch_stretch.stretches(cases.inputs(2, tokens, 2)[0], (False, True))) == -(-tokens // 32)
     assert_as_the_reference(cases.inputs(2, tokens, 2, decay), cases.incoming(2, tokens, 2))
 
 
@@ -60,7 +60,7 @@ def test_a_long_sequence() -> None:
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.usefixtures("short_stretches")
 def test_a_sweep_of_many_stretches(reverse: bool) -> None:
-    *inputs, _ = cases.inputs(2, 47, 2)
+    *inputs, _ = cases.inputs(2, 95, 2)
     state = torch.randn(2, 2, 64, 64, generator=torch.Generator().manual_seed(0))
     exact = reference.wkv7_sweep(*(x.double() for x in (*inputs, state)), reverse)
     for name, x, z in zip(("y", "state"), wkv7_sweep(*inputs, state, reverse), exact, strict=True):
@@ -105,10 +105,22 @@ def test_either_side_of_the_least_decay_for_quotients(step: float) -> None:
     assert_as_the_reference((r, mixed, k, v, a, b, gate), dy)
 
 
+def test_the_model_s_decays_all_share_scales_alike() -> None:
+    """So that the bits of a sequence do not depend on those beside it, NaN or not."""
+    model_s = torch.tensor([-0.5, -9.0])
+    spans = {
+        torch_quotients.longest_span(x) for x in (model_s, model_s[:1], model_s[1:], torch.tensor([-1e9]))
+    }
+    assert spans == {torch_quotients.SPAN}
+    assert torch_quotients.longest_span(torch.tensor([-0.5, math.nan])) == torch_quotients.SPAN
+    assert torch_quotients.longest_span(torch.tensor([math.inf, math.nan])) == 0
+
+
 @pytest.mark.parametrize("chunks", [2, 3, 4])
 @pytest.mark.parametrize("tokens", [16, 47, 161])
-def test_chunks_that_share_a_scale(tokens: int, chunks: int) -> None:
+def test_chunks_that_share_a_scale(tokens: int, chunks: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fastest decay for so many of them, in spans that the sequence fills and others that it does not."""
+    monkeypatch.setattr(torch_quotients, "SPAN", 4)
     r, w, k, v, a, b, gate = cases.inputs(1, tokens, 2)
     most = math.log(-math.log(torch_quotients.LEAST) / (chunks * torch_chunks.CHUNK)) - 1e-4
     mixed = torch.where(w < w.median(), most, w.clamp(max=most))
@@ -174,6 +186,15 @@ def test_autocast_leaves_it_exact() -> None:
         gradients = torch.autograd.grad(y, leaves, dy)
     for name, x, z in zip(("y", *cases.NAMES), (y.detach(), *gradients), plain, strict=True):
         assert torch.equal(x, z), f"{name} differs"
+
+
+def test_values_have_the_same_bits_beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else is in the batch, and however it is cut into stretches."""
+    inputs = cases.inputs(2, 161, 3)
+    together = bi_wkv7(*inputs)
+    assert torch.equal(torch.cat([bi_wkv7(*(x[i : i + 1] for x in inputs)) for i in range(2)]), together)
+    monkeypatch.setattr(torch_stretch, "ELEMENTS_CPU", 1)
+    assert torch.equal(bi_wkv7(*inputs), together)
 
 
 def test_the_same_bits_every_time() -> None:
