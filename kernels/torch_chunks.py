@@ -35,12 +35,13 @@ Stretches are made of whole spans, so that no sequence's bits depend on those be
 """
 
 LOG2_E = math.log2(math.e)
-"""Powers are those of 2: on CPUs, they take less time than those of e."""
+"""Powers are made of 2: on CPUs, that takes less time than of e."""
 
 Tokens = Callable[[str], Tensor]
-"""Gives what all tokens have, until the next is asked for: one or two of a, r, b, k, ``(X, 1 or 2, C, N)``.
+"""Gives what all tokens have, while chunks are made of them.
 
-Also, and for good, their rate of decay, minus the logarithm of the decay, ``(X, C, N)``.
+"rate" is their rate of decay, minus the logarithm of the decay, ``(X, C, N)``. One or two of a, r, b, k, as "ar", are
+``(X, 1 or 2, C, N)``, until others are asked for.
 """
 
 
