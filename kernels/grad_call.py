@@ -17,8 +17,6 @@ from .threads import run_on_threads
 THIN = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 """Dtypes of thin tensors, and what the kernels for them are called by."""
 
-Gradients = tuple[Tensor | None, ...]
-
 
 def compiled(module: str, name: str) -> Kernel:
     """A kernel by its module in this package."""
@@ -81,6 +79,7 @@ def prepare(dtype: torch.dtype) -> None:
         ("numba_grad_attention", ("prepare", "combine")),
         ("numba_grad_attention_back", ("prepare_back", "combine_back")),
         ("numba_grad_relu", ("relu", "relu_back")),
+        ("numba_stack", ("stack",)),
     ):
         for name in names:
             compiled(module, f"{name}_{THIN[dtype]}")

@@ -1,137 +1,31 @@
-"""Residual sum, layer norm, token shift and mixes as one differentiable function on CPUs."""
+"""Residual sum, layer norm, token shift and mixes on CPUs, and their backward."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from . import grad_layout as at
-from .grad_call import Call, Gradients, float_bits, new, thin, wide
-
-VALUE = at.MIXES.index("v")
+from .grad_call import Call, float_bits, new, thin, wide
 
 
-class _Shift(torch.autograd.Function):
-    """See `shift`."""
+class ShiftGradients(NamedTuple):
+    """What `Shift.backward` gives; None for what was not there."""
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        out: Tensor | None,
-        bias: Tensor | None,
-        skip: Tensor | None,
-        norm_weight: Tensor,
-        norm_bias: Tensor,
-        epsilon: float,
-        conv: Tensor,
-        shares: Tensor,
-        gate: Tensor | None,
-        dtype: torch.dtype,
-    ) -> tuple[Tensor, ...]:
-        batch, tokens, width = x.shape
-        mixes = shares.shape[0]
-        steps = tokens // at.BANDS
-        tasks = batch * -(-steps // at.CHUNK_STEPS)
-        x = wide(x)
-        total = x if out is None else new(batch, tokens, width)
-        mixed = [new(batch, tokens, width, dtype=dtype) for _ in range(mixes)]
-        stats = new(batch, tokens, 2)
-        logits = new(batch, tokens, width // 64 if gate is not None else 0)
-        constants = {
-            at.SHIFT_BIAS: torch.zeros(width) if bias is None else wide(bias),
-            at.SHIFT_SKIP: torch.ones(batch) if skip is None else wide(skip),
-            at.SHIFT_NORM_WEIGHT: wide(norm_weight),
-            at.SHIFT_NORM_BIAS: wide(norm_bias),
-            at.SHIFT_CONV: wide(conv.view(width, 9).t()),
-            at.SHIFT_SHARES: wide(shares),
-            at.SHIFT_STATS: stats,
-            at.SHIFT_SUM: total,
-        }
-        if gate is not None:
-            constants[at.SHIFT_GATE_WEIGHT] = wide(gate)
-        call = Call(at.SHIFT_WORDS, tasks, batch * tokens, width)
-        call.number(at.STEPS, steps)
-        call.number(at.EPSILON, float_bits(epsilon))
-        call.number(at.ADDS, int(out is not None))
-        call.tensors(constants | {at.SHIFT_X: x, at.SHIFT_LOGITS: logits})
-        if out is not None:
-            call.tensors({at.SHIFT_OUT: thin(out, dtype)})
-        call.tensors({at.SHIFT_MIXED + i: each for i, each in enumerate(mixed)})
-        name = "shift_one" if gate is None else "shift_six"
-        call.run("numba_grad_shift", name, dtype, at.shift_forward_floats(width))
-        ctx.places = list(constants)
-        ctx.save_for_backward(*constants.values())
-        ctx.facts = (
-            dtype,
-            mixes,
-            tasks,
-            conv.shape,
-            out is not None and out.dtype,
-            bias is not None,
-            gate.shape if gate is not None else None,
-        )
-        # of its own for autograd where it is handed on as it came
-        total = x.view_as(x) if out is None else total
-        if gate is None:
-            return total, logits, *mixed
-        # twice, so that the gradients of its two products are added up where they are read
-        return total, logits, *mixed, mixed[VALUE].view_as(mixed[VALUE])
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> Gradients:
-        dsum, dlogits, *dmixed = gradients
-        dtype, mixes, tasks, conv_shape, adds, biased, gate_shape = ctx.facts
-        constants = dict(zip(ctx.places, ctx.saved_tensors, strict=True))
-        batch, tokens, width = dsum.shape
-        dx = new(batch, tokens, width)
-        parts = new(tasks, at.SHIFT_PARTS, width)
-        call = Call(at.SHIFT_WORDS, tasks, batch * tokens, width)
-        call.number(at.STEPS, tokens // at.BANDS)
-        call.number(at.ADDS, int(bool(adds)))
-        call.tensors(constants | {at.SHIFT_DX: dx, at.PARTS: parts, at.SHIFT_DSUM: wide(dsum)})
-        call.tensors({at.SHIFT_DLOGITS: wide(dlogits)})
-        call.tensors({at.SHIFT_DMIXED + i: thin(each, dtype) for i, each in enumerate(dmixed)})
-        dout = None
-        if adds:
-            dout = new(batch, tokens, width, dtype=dtype)
-            call.tensors({at.SHIFT_DOUT: dout})
-        name = "shift_one_back" if gate_shape is None else "shift_six_back"
-        call.run("numba_grad_shift_back", name, dtype, at.shift_backward_floats(width))
-        sums = parts.sum(0)
-        return (
-            dx,
-            dout.to(adds) if dout is not None else None,
-            sums[at.PART_BIAS] if biased else None,
-            None,
-            sums[at.PART_NORM_WEIGHT],
-            sums[at.PART_NORM_BIAS],
-            None,
-            sums[at.PART_CONV : at.PART_CONV + 9].t().reshape(conv_shape),
-            sums[at.PART_SHARES : at.PART_SHARES + mixes],
-            sums[at.PART_GATE].view(gate_shape) if gate_shape is not None else None,
-            None,
-        )
+    x: Tensor
+    out: Tensor | None
+    bias: Tensor | None
+    norm_weight: Tensor
+    norm_bias: Tensor
+    conv: Tensor
+    shares: Tensor
+    gate: Tensor | None
 
 
-def shift(
-    x: Tensor,
-    out: Tensor | None,
-    norm_weight: Tensor,
-    norm_bias: Tensor,
-    conv: Tensor,
-    shares: Tensor,
-    *,
-    bias: Tensor | None = None,
-    skip: Tensor | None = None,
-    gate: Tensor | None = None,
-    epsilon: float = 1e-5,
-    dtype: torch.dtype = torch.float32,
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+class Shift:
     """Residual sum, layer norm, 2D token shift, and the mixes that the matrix products take.
 
     Parameters
@@ -144,7 +38,9 @@ def shift(
     conv : Tensor, ``(C, 1, 3, 3)``
         Depthwise, over (steps, bands).
     shares : Tensor, ``(6, C)`` with a gate, ``(1, C)`` without
-        Of the shift in each mix.
+        Of the shift in each mix, as `MIXES` has them.
+    mixed : sequence of Tensor, ``(B, T, C)``
+        Thin, contiguous; they take the mixes, one for each row of ``shares``.
     bias : Tensor, ``(C,)``, optional
         Added to ``out``.
     skip : Tensor, ``(B,)``, optional
@@ -153,19 +49,102 @@ def shift(
         Weights of the directions' logits.
     epsilon : float
         Of the norm.
-    dtype : torch.dtype
-        Of the thin tensors.
 
-    Returns
-    -------
+    Attributes
+    ----------
     total : Tensor, ``(B, T, C)``
         ``x + skip * (out + bias)``
     logits : Tensor, ``(B, T, H)``
         Of the forward direction; empty without a gate.
-    mixed : tuple of Tensor, ``(B, T, C)``
-        Thin, one for each row of ``shares``, in the order r, w, k, v, a, g; and, with a gate, v once more for the
-        second product that takes it.
     """
-    found: Any = _Shift.apply(x, out, bias, skip, norm_weight, norm_bias, epsilon, conv, shares, gate, dtype)
-    total, logits, *mixed = found
-    return total, logits, tuple(mixed)
+
+    def __init__(
+        self,
+        x: Tensor,
+        out: Tensor | None,
+        norm_weight: Tensor,
+        norm_bias: Tensor,
+        conv: Tensor,
+        shares: Tensor,
+        mixed: Sequence[Tensor],
+        *,
+        bias: Tensor | None = None,
+        skip: Tensor | None = None,
+        gate: Tensor | None = None,
+        epsilon: float = 1e-5,
+    ) -> None:
+        batch, tokens, width = x.shape
+        x = wide(x)
+        self.total = x if out is None else new(batch, tokens, width)
+        self.logits = new(batch, tokens, width // 64 if gate is not None else 0)
+        self._dtype, self._mixes = mixed[0].dtype, len(shares)
+        self._adds, self._biased = out is not None, bias is not None
+        self._conv_shape = conv.shape
+        self._gate_shape = None if gate is None else gate.shape
+        self._constants = {
+            at.SHIFT_BIAS: torch.zeros(width) if bias is None else wide(bias),
+            at.SHIFT_SKIP: torch.ones(batch) if skip is None else wide(skip),
+            at.SHIFT_NORM_WEIGHT: wide(norm_weight),
+            at.SHIFT_NORM_BIAS: wide(norm_bias),
+            at.SHIFT_CONV: wide(conv.view(width, 9).t()),
+            at.SHIFT_SHARES: wide(shares),
+            at.SHIFT_STATS: new(batch, tokens, 2),
+            at.SHIFT_SUM: self.total,
+        }
+        if gate is not None:
+            self._constants[at.SHIFT_GATE_WEIGHT] = wide(gate)
+        call = self._call()
+        call.number(at.EPSILON, float_bits(epsilon))
+        call.tensors({at.SHIFT_X: x, at.SHIFT_LOGITS: self.logits})
+        if out is not None:
+            call.tensors({at.SHIFT_OUT: thin(out, self._dtype)})
+        call.tensors({at.SHIFT_MIXED + i: each for i, each in enumerate(mixed)})
+        name = "shift_one" if gate is None else "shift_six"
+        call.run("numba_grad_shift", name, self._dtype, at.shift_forward_floats(width))
+
+    def _call(self) -> Call:
+        batch, tokens, width = self.total.shape
+        steps = tokens // at.BANDS
+        call = Call(at.SHIFT_WORDS, batch * -(-steps // at.CHUNK_STEPS), batch * tokens, width)
+        call.number(at.STEPS, steps)
+        call.number(at.ADDS, int(self._adds))
+        call.tensors(self._constants)
+        return call
+
+    def backward(self, dsum: Tensor, dlogits: Tensor | None, dmixed: Sequence[Tensor]) -> ShiftGradients:
+        """From the gradients of what it gave.
+
+        Parameters
+        ----------
+        dsum : Tensor, ``(B, T, C)``
+            Of ``total``, float32.
+        dlogits : Tensor or None, ``(B, T, H)``
+            float32; None without a gate.
+        dmixed : sequence of Tensor, ``(B, T, C)``
+            Thin, of the mixes; with a gate a seventh one, which is added to the one of v.
+        """
+        batch, tokens, width = self.total.shape
+        dx = new(batch, tokens, width)
+        call = self._call()
+        parts = new(call.tasks, at.SHIFT_PARTS, width)
+        call.tensors({at.SHIFT_DX: dx, at.PARTS: parts, at.SHIFT_DSUM: wide(dsum)})
+        if dlogits is not None:
+            call.tensors({at.SHIFT_DLOGITS: wide(dlogits)})
+        call.tensors({at.SHIFT_DMIXED + i: thin(each, self._dtype) for i, each in enumerate(dmixed)})
+        dout = None
+        if self._adds:
+            dout = new(batch, tokens, width, dtype=self._dtype)
+            call.tensors({at.SHIFT_DOUT: dout})
+        name = "shift_one_back" if self._gate_shape is None else "shift_six_back"
+        call.run("numba_grad_shift_back", name, self._dtype, at.shift_backward_floats(width))
+        sums = parts.sum(0)
+        return ShiftGradients(
+            x=dx,
+            out=dout,
+            bias=sums[at.PART_BIAS] if self._biased else None,
+            norm_weight=sums[at.PART_NORM_WEIGHT],
+            norm_bias=sums[at.PART_NORM_BIAS],
+            conv=sums[at.PART_CONV : at.PART_CONV + 9].t().reshape(self._conv_shape),
+            shares=sums[at.PART_SHARES : at.PART_SHARES + self._mixes],
+            gate=None if self._gate_shape is None else sums[at.PART_GATE].view(self._gate_shape),
+        )

@@ -16,7 +16,7 @@ from arwkv_core.training import fused
 
 pytest.importorskip("numba")
 
-from arwkv_kernels import grad_attention, grad_call, grad_relu, grad_shift
+from arwkv_kernels import grad_attention, grad_call, grad_relu, grad_shift, grad_stack
 
 CHUNK = 16  # time steps of a task
 TOLERANCE = 2e-5  # of the largest value, in float32
@@ -70,7 +70,7 @@ def _outputs_full_of_nan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def new(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.full(shape, float("nan"), dtype=dtype)
 
-    for module in (grad_attention, grad_call, grad_relu, grad_shift):
+    for module in (grad_attention, grad_call, grad_relu, grad_shift, grad_stack):
         monkeypatch.setattr(module, "new", new)
     return None
 

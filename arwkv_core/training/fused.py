@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import logging
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.autograd.function import once_differentiable
 
 from arwkv_core.constants import BANDS
 from arwkv_core.model import ARWKV, Block
+
+from .fused_channel_mix import ChannelMix
+from .fused_stream import Slopes, Stream
+from .fused_time_mix import TimeMix
+from .fused_weights import Matrices
 
 logger = logging.getLogger("arwkv.training")
 
@@ -60,16 +66,13 @@ def training_tokens(network: ARWKV, fbank: Tensor) -> Tensor:
 
 def fused_tokens(network: ARWKV, fbank: Tensor) -> Tensor:
     """`ARWKV.tokens` in fused passes; parameters and input on a CPU."""
-    dtype = product_dtype()
     x = network.patches(fbank).float()
-    stream = _Stream(x, None, None, None)
-    v_first: Tensor | None = None
-    for block in network.blocks:
-        assert isinstance(block, Block)
-        v_first = _time_mix(block, stream, v_first, dtype)
-        _channel_mix(block, stream, dtype)
-    x = stream.total()
-    return x.view(x.shape[0], -1, BANDS, x.shape[2])
+    blocks = [block for block in network.blocks if isinstance(block, Block)]
+    parameters = [list(block.named_parameters()) for block in blocks]
+    names = [[name for name, _ in each] for each in parameters]
+    found: Any = _Blocks.apply(x, blocks, names, product_dtype(), *(p for each in parameters for _, p in each))
+    tokens: Tensor = found
+    return tokens.view(tokens.shape[0], -1, BANDS, tokens.shape[2])
 
 
 def product_dtype() -> torch.dtype:
@@ -77,17 +80,48 @@ def product_dtype() -> torch.dtype:
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
 
 
-class _Stream:
-    """The residual stream, and what is yet to be added to it: ``x + skip * (out + bias)``."""
+class _Blocks(torch.autograd.Function):
+    """All blocks as one function: hundreds of small ones would take as long for torch to keep account of."""
 
-    def __init__(self, x: Tensor, out: Tensor | None, bias: Tensor | None, skip: Tensor | None) -> None:
-        self.x, self.out, self.bias, self.skip = x, out, bias, skip
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        blocks: list[Block],
+        names: list[list[str]],
+        dtype: torch.dtype,
+        *parameters: Tensor,
+    ) -> Tensor:
+        rest = iter(parameters)
+        by_name = [dict(zip(each, rest, strict=False)) for each in names]
+        stream, mixes = Stream(x), []
+        v_first: Tensor | None = None
+        with torch.autocast("cpu", enabled=False):
+            matrices = Matrices(by_name, dtype)
+            for layer, block in enumerate(blocks):
+                time_mix = TimeMix(layer, block, by_name[layer], matrices, stream, v_first)
+                v_first = time_mix.v_first
+                stream.skip = _skip(block, len(x))
+                channel_mix = ChannelMix(layer, block, by_name[layer], matrices, stream)
+                stream.skip = _skip(block, len(x))
+                if any(ctx.needs_input_grad):
+                    mixes += [time_mix, channel_mix]
+            total = stream.total()
+        ctx.mixes, ctx.stream, ctx.matrices, ctx.names = mixes, stream, matrices, names
+        return total
 
-    def total(self) -> Tensor:
-        if self.out is None:
-            return self.x
-        out = self.out.float() if self.bias is None else self.out.float() + self.bias
-        return self.x + (out if self.skip is None else out * self.skip[:, None, None])
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dtotal: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.stream is None:
+            raise RuntimeError("the way back can be gone once: what it needs has been given up on the way")
+        slopes, matrices = Slopes(ctx.stream, dtotal.contiguous()), ctx.matrices
+        ctx.stream = ctx.matrices = None
+        while ctx.mixes:
+            ctx.mixes.pop().backward(slopes)
+        found = slopes.found | matrices.separate_gradients()
+        gradients = [found.get((layer, name)) for layer, each in enumerate(ctx.names) for name in each]
+        return slopes.x, None, None, None, *gradients
 
 
 def _skip(block: Block, batch: int) -> Tensor | None:
@@ -96,62 +130,3 @@ def _skip(block: Block, batch: int) -> Tensor | None:
         return None
     keep = 1 - block.drop_path
     return (torch.rand(batch, 1, 1) < keep).flatten() / keep
-
-
-def _time_mix(block: Block, stream: _Stream, v_first: Tensor | None, dtype: torch.dtype) -> Tensor:
-    from arwkv_kernels.grad_attention import attention
-    from arwkv_kernels.grad_shift import shift
-
-    att, norm = block.att, block.ln1
-    shares = torch.cat([x.view(1, -1) for x in (att.x_r, att.x_w, att.x_k, att.x_v, att.x_a, att.x_g)])
-    stream.x, logits, mixed = shift(
-        stream.x,
-        stream.out,
-        norm.weight,
-        norm.bias,
-        att.time_shift.weight,
-        shares,
-        bias=stream.bias,
-        skip=stream.skip,
-        gate=att.gate.weight,
-        epsilon=norm.eps,
-        dtype=dtype,
-    )
-    r, w, k, v, a, g, v_again = mixed
-    z, v_first = attention(
-        att.receptance(r),
-        att.key(k),
-        att.value(v),
-        torch.tanh(w @ att.w1) @ att.w2,
-        (a @ att.a1) @ att.a2,
-        None if v_first is None else (v_again @ att.v1) @ att.v2,
-        torch.sigmoid(g @ att.g1) @ att.g2,
-        torch.sigmoid(logits),
-        v_first,
-        (att.w0, att.a0, att.v0, att.k_k, att.k_a, att.r_k, att.ln_x.weight, att.ln_x.bias),
-        epsilon=att.ln_x.eps,
-    )
-    stream.out, stream.bias, stream.skip = att.output(z), None, _skip(block, z.shape[0])
-    return v_first
-
-
-def _channel_mix(block: Block, stream: _Stream, dtype: torch.dtype) -> None:
-    from arwkv_kernels.grad_relu import squared_relu
-    from arwkv_kernels.grad_shift import shift
-
-    ffn, norm = block.ffn, block.ln2
-    stream.x, _, (mixed,) = shift(
-        stream.x,
-        stream.out,
-        norm.weight,
-        norm.bias,
-        ffn.time_shift.weight,
-        ffn.x_k.view(1, -1),
-        bias=stream.bias,
-        skip=stream.skip,
-        epsilon=norm.eps,
-        dtype=dtype,
-    )
-    y = squared_relu(F.linear(mixed, ffn.key.weight), ffn.key.bias)
-    stream.out = F.linear(y, ffn.value.weight)
-    stream.bias, stream.skip = ffn.value.bias, _skip(block, y.shape[0])
