@@ -32,6 +32,7 @@ from arwkv_core.training.precision import autocast, takes_bfloat16
 from arwkv_core.training.recipe import Recipe
 from arwkv_core.training.run import find_recipe
 from arwkv_core.training.student import RunningMean, Student
+from arwkv_core.training.update import Update
 
 CPU = torch.device("cpu")
 CLASSES, EMBEDDING = 521, 1024
@@ -40,8 +41,8 @@ CHECKED_EXAMPLES = 2
 SHARES = {  # of a step's time, by what the profiler calls them
     "matrix products": ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm"),
     "recurrence": ("arwkv::bi_wkv7", "arwkv::bi_wkv7_backward"),
-    "fused passes": ("_Shift", "_Attention", "_SquaredRelu"),
-    "fused passes, backward": ("_ShiftBackward", "_AttentionBackward", "_SquaredReluBackward"),
+    "blocks' other passes": ("_Blocks",),
+    "the same, backward": ("_BlocksBackward",),
 }
 
 
@@ -105,9 +106,12 @@ class Steps:
 
     def __init__(self, recipe: Recipe, batch: Batch, precision: str) -> None:
         self.student, self.batch, self.precision = make_student(recipe).train(), batch, precision
-        self.table = dataclasses.replace(recipe.optimiser, precision=precision)
-        self.optimisers = make_optimisers(self.student, self.table)
-        self.mean = RunningMean(self.student.network, self.table.ema)
+        table = dataclasses.replace(recipe.optimiser, precision=precision)
+        optimisers = make_optimisers(self.student, table)
+        network = self.student.network
+        self.update = Update(
+            self.student, optimisers, RunningMean(network, table.ema), network, table.clip_norm
+        )
 
     def __call__(self) -> list[float]:
         marks = [time.perf_counter()]
@@ -116,11 +120,7 @@ class Steps:
         marks.append(time.perf_counter())
         torch.stack(list(losses.values())).sum().backward()
         marks.append(time.perf_counter())
-        torch.nn.utils.clip_grad_norm_(self.student.parameters(), self.table.clip_norm)
-        for optimiser in self.optimisers:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-        self.mean.update(self.student.network, 1000)
+        self.update(1000)
         marks.append(time.perf_counter())
         return [after - before for before, after in itertools.pairwise(marks)]
 

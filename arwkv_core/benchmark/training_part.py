@@ -20,6 +20,7 @@ from arwkv_core.training.optimiser import make_optimisers
 from arwkv_core.training.precision import autocast
 from arwkv_core.training.recipe import Recipe
 from arwkv_core.training.student import RunningMean, Student
+from arwkv_core.training.update import Update
 
 from .correctness import require_close
 from .forced_backend import PLAIN, forced_backend
@@ -88,9 +89,10 @@ class TrainingStep:
         recipe = Recipe("bench")
         self.student = Student(recipe, self.classes).train()
         self.student.network.load_state_dict(random_network("T").state_dict())
-        self.optimisers = make_optimisers(self.student, recipe.optimiser)
-        self.mean = RunningMean(self.student.network, recipe.optimiser.ema)
-        self.clip_norm = recipe.optimiser.clip_norm
+        optimisers = make_optimisers(self.student, recipe.optimiser)
+        network = self.student.network
+        mean = RunningMean(network, recipe.optimiser.ema)
+        self.update = Update(self.student, optimisers, mean, network, recipe.optimiser.clip_norm)
         self.batch = made_up_batch(clips, steps, self.classes)
         self.done = 0
 
@@ -113,11 +115,7 @@ class TrainingStep:
     def __call__(self) -> None:
         """Take a step."""
         self._backward()
-        torch.nn.utils.clip_grad_norm_(self.student.parameters(), self.clip_norm)
-        for optimiser in self.optimisers:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-        self.mean.update(self.student.network, self.done)
+        self.update(self.done)
         self.done += 1
 
 

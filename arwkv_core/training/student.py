@@ -130,12 +130,17 @@ class RunningMean:
         self.decay = decay
         self.weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
 
+    def share(self, step: int) -> float:
+        """What it takes of the weights after optimiser step ``step`` (from 0)."""
+        return 1 - min(self.decay, (1 + step) / (10 + step)) if self.decay else 1.0
+
     @torch.no_grad()
     def update(self, module: nn.Module, step: int) -> None:
         """Take in the weights after optimiser step ``step`` (from 0)."""
-        decay = min(self.decay, (1 + step) / (10 + step)) if self.decay else 0.0
         new = module.state_dict()
-        torch._foreach_lerp_(list(self.weights.values()), [new[name] for name in self.weights], 1 - decay)
+        torch._foreach_lerp_(
+            list(self.weights.values()), [new[name] for name in self.weights], self.share(step)
+        )
 
 
 def _tensor(array: np.ndarray, device: torch.device) -> Tensor:

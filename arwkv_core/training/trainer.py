@@ -37,6 +37,7 @@ from .recipe import Recipe
 from .run_folder import RunFolder
 from .start import go_on_from_, load_start
 from .student import RunningMean, Student, set_prior_
+from .update import Update
 from .whitening import whiten_embedding_
 
 LOG_EVERY_STEPS = 20
@@ -106,6 +107,9 @@ class Trainer:
             set_prior_(self.student.network, target_frequency(corpus))
         self.optimisers = make_optimisers(self.student, recipe.optimiser)
         self.mean = RunningMean(self.student.network, recipe.optimiser.ema)
+        self.update = Update(
+            self.student, self.optimisers, self.mean, self.student.network, recipe.optimiser.clip_norm
+        )
         self.step = 0
         self._random = torch.get_rng_state()
         self.seconds = 0.0
@@ -210,15 +214,11 @@ class Trainer:
                 f"the loss is {sums['loss']} at step {self.step}: lower optimiser.rate or matrix_rate; "
                 "the last checkpoint is kept"
             )
-        norm = torch.nn.utils.clip_grad_norm_(self.student.parameters(), table.clip_norm)
         with deferred_interrupts():  # else half of the weights would be a step ahead
-            for optimiser in self.optimisers:
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
-            self.mean.update(self.student.network, self.step)
+            norm = self.update(self.step)
             self.step += 1
             self._random = torch.get_rng_state()
-        return {**sums, "gradient": float(norm), "rate": table.rate * factor}
+        return {**sums, "gradient": norm, "rate": table.rate * factor}
 
     def _averaged_sums(self, sums: dict[str, float]) -> dict[str, float]:
         """Means over all processes; a term that a batch has no targets for is 0 there."""
