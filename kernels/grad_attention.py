@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import grad_layout as at
-from . import registry
+from . import numba_cpu, registry
 from .grad_call import Call, float_bits, new, thin, wide
 
 _PRODUCTS = (at.R, at.K_RAW, at.V_RAW)
@@ -65,7 +65,7 @@ class Attention:
     ) -> None:
         dtype = products.dtype
         _, batch, tokens, width = products.shape
-        self._first, self._epsilon, self._gate = v_first is None, epsilon, wide(gate)
+        self._first, self._gate = v_first is None, wide(gate)
         self._shapes = [x.shape for x in vectors]
         self.v_first = new(batch, tokens, width) if v_first is None else v_first
         kept = dict(zip(_PRODUCTS, products, strict=True))
@@ -74,28 +74,21 @@ class Attention:
         kept |= {at.V_FIRST: self.v_first, at.W: new(batch, tokens, width)}
         for name in (at.K, at.V, at.A, at.B):
             kept[name] = new(batch, tokens, width, dtype=dtype)
-        self._kept = kept
-        self._call().run("numba_grad_attention", "prepare", dtype, at.ATTENTION_FLOATS)
-        backend = registry.select(products.device, dtype)
-        kept[at.Y] = backend.forward(*self._inputs(), self._gate).view(batch, tokens, width)
-        self.z = new(batch, tokens, width, dtype=dtype)
-        call = self._call()
-        call.tensors({at.Z: self.z})
-        call.run("numba_grad_attention", "combine", dtype, at.ATTENTION_FLOATS)
-
-    def _inputs(self) -> list[Tensor]:
-        batch, tokens, width = self.v_first.shape
-        return [self._kept[name].view(batch, tokens, width // 64, 64) for name in _INPUTS]
-
-    def _call(self) -> Call:
-        batch, tokens, width = self.v_first.shape
         total = batch * tokens
         call = Call(at.ATTENTION_WORDS, -(-total // at.CHUNK_ROWS), total, width)
         call.number(at.HEADS, width // 64)
         call.number(at.FIRST, int(self._first))
-        call.number(at.GROUP_EPSILON, float_bits(self._epsilon))
-        call.tensors(self._kept)
-        return call
+        call.number(at.GROUP_EPSILON, float_bits(epsilon))
+        call.tensors(kept)
+        call.run("numba_grad_attention", "prepare", dtype, at.ATTENTION_FLOATS)
+        self._inputs = [kept[name].view(batch, tokens, width // 64, 64) for name in _INPUTS]
+        backend = registry.select(products.device, dtype)
+        y = backend.forward(*self._inputs, self._gate)
+        self.z = new(batch, tokens, width, dtype=dtype)
+        self._call = call.again()
+        self._call.tensors({at.Y: y, at.Z: self.z})
+        call = self._call.again()
+        call.run("numba_grad_attention", "combine", dtype, at.ATTENTION_FLOATS)
 
     def backward(self, dz: Tensor, dv_first: Tensor) -> AttentionGradients:
         """From the gradients of z and, float32, of what the blocks behind make of ``v_first``.
@@ -111,7 +104,7 @@ class Attention:
         dv_bonus = new(batch, tokens, width, dtype=dtype)
         dbonus = new(batch, tokens, width // 64)
         dy = dlow_w  # it is read for the last time before that is written
-        call = self._call()
+        call = self._call.again()
         call.tensors({at.DZ: thin(dz, dtype), at.DY: dy, at.DG: dg})
         call.tensors({at.DV_BONUS: dv_bonus, at.DBONUS: dbonus})
         combine_sums = _summed(call, "combine_back", dtype, at.COMBINE_PARTS)
@@ -119,13 +112,10 @@ class Attention:
         db = new(batch, tokens, width, dtype=dtype) if self._first else lows[0]
         dw = new(batch, tokens, width)
         slopes = [x.view(heads) for x in (products[0], dw, products[1], products[2], dlow_a, db)]
-        backend = registry.select(dy.device, dtype)
-        *found, dgate = backend.backward(dy.view(heads), *self._inputs(), self._gate)
-        for slope, x in zip(slopes, found, strict=True):
-            slope.copy_(x)
+        dgate = _recur_back(dy.view(heads), self._inputs, self._gate, slopes)
         dv_first_out = None if self._first else new(batch, tokens, width)
         dr, dk, dv = products
-        call = self._call()
+        call = self._call.again()
         call.tensors({at.DR: dr, at.DW: dw, at.DK: dk, at.DV: dv, at.DA: dlow_a, at.DB: db})
         call.tensors({at.DV_BONUS: dv_bonus, at.DBONUS: dbonus, at.DV_FIRST: wide(dv_first)})
         call.tensors({at.DR_OUT: dr, at.DK_OUT: dk, at.DV_OUT: dv, at.DLOW_A: dlow_a, at.DLOW_V: db})
@@ -142,9 +132,20 @@ class Attention:
         return AttentionGradients(products, lows, dgate, dv_first_out, vectors)
 
 
+def _recur_back(dy: Tensor, inputs: list[Tensor], gate: Tensor, slopes: list[Tensor]) -> Tensor:
+    """Backward of the recurrence into tensors that are there, ``(B, T, H, 64)``; the gradient of the gate."""
+    backend = registry.select(dy.device, inputs[3].dtype)
+    if backend.name == "numba":
+        return numba_cpu.backward_into(slopes, dy, *inputs, gate)
+    *found, dgate = backend.backward(dy, *inputs, gate)
+    for slope, x in zip(slopes, found, strict=True):
+        slope.copy_(x)
+    return dgate
+
+
 def _summed(call: Call, name: str, dtype: torch.dtype, parts: int) -> Tensor:
     """Run a backward of the attention; the sums over all rows, ``(parts, C)``."""
-    sums = new(call.tasks, parts, int(call.words[at.WIDTH]))
+    sums = new(call.tasks, parts, call.width)
     call.tensors({at.PARTS: sums})
     call.run("numba_grad_attention_back", name, dtype, at.ATTENTION_FLOATS)
     return sums.sum(0)

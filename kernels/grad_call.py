@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from array import array
+from functools import cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,6 +21,7 @@ THIN = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 """Dtypes of thin tensors, and what the kernels for them are called by."""
 
 
+@cache
 def compiled(module: str, name: str) -> Kernel:
     """A kernel by its module in this package."""
     return kernel(f".{module}", name)
@@ -30,12 +34,12 @@ def new(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
 
 def wide(x: Tensor) -> Tensor:
     """As the kernels read a wide tensor."""
-    return x.detach().float().contiguous()
+    return x if x.dtype == torch.float32 and x.is_contiguous() else x.float().contiguous()
 
 
 def thin(x: Tensor, dtype: torch.dtype) -> Tensor:
     """As the kernels read a thin tensor."""
-    return x.detach().to(dtype).contiguous()
+    return x if x.dtype == dtype and x.is_contiguous() else x.to(dtype).contiguous()
 
 
 def float_bits(x: float) -> int:
@@ -47,10 +51,18 @@ class Call:
     """One run of a kernel: its parameter block, and the tensors that must live until it ends."""
 
     def __init__(self, words: int, tasks: int, total: int, width: int) -> None:
-        self.words = np.zeros(words, np.int64)
-        self.words[[at.TASKS, at.TOTAL, at.WIDTH]] = tasks, total, width
-        self.tasks = tasks
+        self.words = array("q", bytes(8 * words))  # a third of numpy's time for each number that is set
+        self.words[at.TASKS], self.words[at.TOTAL], self.words[at.WIDTH] = tasks, total, width
+        self.tasks, self.width = tasks, width
         self._kept: list[Tensor] = []
+
+    def again(self) -> Call:
+        """Another run with the same parameters, to which more can be added."""
+        call = object.__new__(Call)
+        call.words, call._kept = self.words[:], self._kept.copy()
+        call.words[at.NEXT_TASK] = call.words[at.NEXT_SCRATCH] = 0
+        call.tasks, call.width = self.tasks, self.width
+        return call
 
     def number(self, word: int, value: int) -> None:
         """Set a word."""
@@ -58,17 +70,17 @@ class Call:
 
     def tensors(self, places: dict[int, Tensor]) -> None:
         """Set words to where tensors lie."""
+        words = self.words
         for word, tensor in places.items():
-            self.words[word] = tensor.data_ptr()
+            words[word] = tensor.data_ptr()
         self._kept.extend(places.values())
 
     def run(self, module: str, name: str, dtype: torch.dtype, floats: int) -> None:
         """Run it with so much scratch memory a thread."""
         threads = torch.get_num_threads()
         scratch = new(min(threads, self.tasks) * floats)
-        self.tensors({at.SCRATCH: scratch})
-        self.number(at.SCRATCH_BYTES, 4 * floats)
-        run_on_threads(compiled(module, f"{name}_{THIN[dtype]}"), self.words.ctypes.data, threads)
+        self.words[at.SCRATCH], self.words[at.SCRATCH_BYTES] = scratch.data_ptr(), 4 * floats
+        run_on_threads(compiled(module, f"{name}_{THIN[dtype]}"), self.words.buffer_info()[0], threads)
 
 
 def prepare(dtype: torch.dtype) -> None:

@@ -9,7 +9,7 @@ from .grad_call import Call, new, thin, wide
 
 
 class SquaredRelu:
-    """``relu(x + bias) ** 2``
+    """The square of ``relu(x + bias)``.
 
     Parameters
     ----------

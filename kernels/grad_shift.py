@@ -81,7 +81,7 @@ class Shift:
         self._adds, self._biased = out is not None, bias is not None
         self._conv_shape = conv.shape
         self._gate_shape = None if gate is None else gate.shape
-        self._constants = {
+        constants = {
             at.SHIFT_BIAS: torch.zeros(width) if bias is None else wide(bias),
             at.SHIFT_SKIP: torch.ones(batch) if skip is None else wide(skip),
             at.SHIFT_NORM_WEIGHT: wide(norm_weight),
@@ -92,8 +92,13 @@ class Shift:
             at.SHIFT_SUM: self.total,
         }
         if gate is not None:
-            self._constants[at.SHIFT_GATE_WEIGHT] = wide(gate)
-        call = self._call()
+            constants[at.SHIFT_GATE_WEIGHT] = wide(gate)
+        steps = tokens // at.BANDS
+        self._call = Call(at.SHIFT_WORDS, batch * -(-steps // at.CHUNK_STEPS), batch * tokens, width)
+        self._call.number(at.STEPS, steps)
+        self._call.number(at.ADDS, int(self._adds))
+        self._call.tensors(constants)
+        call = self._call.again()
         call.number(at.EPSILON, float_bits(epsilon))
         call.tensors({at.SHIFT_X: x, at.SHIFT_LOGITS: self.logits})
         if out is not None:
@@ -101,15 +106,6 @@ class Shift:
         call.tensors({at.SHIFT_MIXED + i: each for i, each in enumerate(mixed)})
         name = "shift_one" if gate is None else "shift_six"
         call.run("numba_grad_shift", name, self._dtype, at.shift_forward_floats(width))
-
-    def _call(self) -> Call:
-        batch, tokens, width = self.total.shape
-        steps = tokens // at.BANDS
-        call = Call(at.SHIFT_WORDS, batch * -(-steps // at.CHUNK_STEPS), batch * tokens, width)
-        call.number(at.STEPS, steps)
-        call.number(at.ADDS, int(self._adds))
-        call.tensors(self._constants)
-        return call
 
     def backward(self, dsum: Tensor, dlogits: Tensor | None, dmixed: Sequence[Tensor]) -> ShiftGradients:
         """From the gradients of what it gave.
@@ -125,7 +121,7 @@ class Shift:
         """
         batch, tokens, width = self.total.shape
         dx = new(batch, tokens, width)
-        call = self._call()
+        call = self._call.again()
         parts = new(call.tasks, at.SHIFT_PARTS, width)
         call.tensors({at.SHIFT_DX: dx, at.PARTS: parts, at.SHIFT_DSUM: wide(dsum)})
         if dlogits is not None:

@@ -46,8 +46,15 @@ def _fresh(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 
 
 def _describe(parameters: np.ndarray, word: int, x: Tensor) -> None:
-    strides = [stride * x.element_size() for stride in x.stride()[:3]]
-    parameters[word : word + TENSOR_WORDS] = [x.data_ptr(), *strides, KINDS[x.dtype]]
+    size = x.element_size()
+    sequence, token, head, _ = x.stride()
+    parameters[word : word + TENSOR_WORDS] = (
+        x.data_ptr(),
+        sequence * size,
+        token * size,
+        head * size,
+        KINDS[x.dtype],
+    )
 
 
 def parts_for(tasks: int, most: int, threads: int, repeated: float = REPEATED) -> int:
@@ -150,25 +157,36 @@ def backward(
     dy: Tensor, r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor
 ) -> Gradients:
     """The seven gradients, each in the dtype of its tensor."""
-    compiled = kernel(*BACKWARD)
     tensors = (r, w, k, v, a, b)
-    inputs = [_readable(x) for x in (dy, *tensors)]
-    batch, _, heads, _ = r.shape
+    results = [_fresh(x.shape, _kept_dtype(x)) for x in tensors]
+    dgate = backward_into(results, dy, *tensors, gate)
+    dr, dw, dk, dv, da, db = (x.to(like.dtype) for x, like in zip(results, tensors, strict=True))
+    return dr, dw, dk, dv, da, db, dgate.to(gate.dtype)
+
+
+def backward_into(results: list[Tensor], dy: Tensor, *inputs: Tensor) -> Tensor:
+    """Six gradients to where they are wanted, float32 or bfloat16, contiguous; the one of the gate, in float32."""
+    compiled = kernel(*BACKWARD)
+    *tensors, gate = inputs
+    readable = [_readable(x) for x in (dy, *tensors)]
+    batch, _, heads, _ = dy.shape
     threads = torch.get_num_threads()
     parts = parts_for(batch * heads, 2 * BLOCKS, threads, REPEATED_BACKWARD)
+    gate = gate.float().contiguous()
     if parts == 1:
-        gradients = [_fresh(x.shape, _kept_dtype(x)) for x in tensors]
-    else:
-        gradients = [_fresh((parts * batch, *x.shape[1:]), torch.float32) for x in tensors]
+        dgate = torch.empty(gate.shape)
+        fill_backward(compiled, readable, gate, results, dgate, parts, threads)
+        return dgate
+    partial = [_fresh((parts * batch, *x.shape[1:]), torch.float32) for x in results]
     dgate = torch.empty(parts * batch, *gate.shape[1:])
-    fill_backward(compiled, inputs, gate.float().contiguous(), gradients, dgate, parts, threads)
-    results = [*gradients, dgate]
-    if parts > 1:
-        results = [x.view(parts, batch, *x.shape[1:]).sum(0) for x in results]
-    dr, dw, dk, dv, da, db, dgate = (
-        x.to(like.dtype) for x, like in zip(results, (*tensors, gate), strict=True)
-    )
-    return dr, dw, dk, dv, da, db, dgate
+    fill_backward(compiled, readable, gate, partial, dgate, parts, threads)
+    for x, result in zip(partial, results, strict=True):
+        x = x.view(parts, *result.shape)
+        if parts == 2:
+            torch.add(x[0], x[1], out=result)  # rounds on the way
+        else:
+            result.copy_(x.sum(0))
+    return dgate.view(parts, *gate.shape).sum(0)
 
 
 def fill_backward(

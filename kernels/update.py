@@ -77,9 +77,7 @@ def gradient_norm(addresses: Addresses, counts: NDArray[np.int64]) -> float:
     return math.sqrt(float(sums.sum(dtype=torch.float64)))
 
 
-def update(
-    table: Table, scale: float, betas: tuple[float, float], epsilon: float, mean_share: float
-) -> None:
+def update(table: Table, scale: float, betas: tuple[float, float], epsilon: float, mean_share: float) -> None:
     """A step of AdamW, and one of the running mean behind it.
 
     Parameters

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from arwkv_core import ARWKV, Architecture
 from arwkv_core.training import fused
+from arwkv_core.training.fused_weights import low_ranks
 
 pytest.importorskip("numba")
 
@@ -98,6 +100,75 @@ def test_bfloat16_is_as_exact_as_the_plain_path_in_bfloat16(batch: int, steps: i
         ours, theirs = error(found[name], exact[name]), error(plain[name], exact[name])
         assert ours <= 1.5 * theirs + 2e-3, f"{name}: off by {ours:.2g}, the plain path by {theirs:.2g}"
         assert ours <= 5e-2, name
+
+
+@pytest.mark.parametrize(("width", "runs"), [(192, ["vwag"]), (384, ["vwa", "g"]), (768, ["v", "wa", "g"])])
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_low_ranks_of_any_shape(width: int, runs: list[str], bfloat16: bool) -> None:
+    """Those of one shape are multiplied at once; which ones are depends on the width."""
+    model = lively(depth=2, width=width)
+    assert [low.letters for low in low_ranks(dict(model.blocks[1].named_parameters()), 1)] == runs
+    fbank = torch.randn(1, 1, 32, 128)
+    exact = results(model.tokens, model, fbank)
+    found = results(lambda x: fused.fused_tokens(model, x), model, fbank, bfloat16=bfloat16)
+    assert found.keys() == exact.keys()
+    for name, value in exact.items():
+        assert error(found[name], value) <= (5e-2 if bfloat16 else 1e-4), name
+
+
+def test_gradients_add_up_and_frozen_weights_have_none() -> None:
+    model, fbank = lively(depth=2), torch.randn(1, 1, 48, 128)
+    once = results(lambda x: fused.fused_tokens(model, x), model, fbank)
+    slopes = torch.randn(once["tokens"].shape, generator=torch.Generator().manual_seed(2))
+    model.blocks[0].requires_grad_(False)
+    frozen = results(lambda x: fused.fused_tokens(model, x), model, fbank)
+    assert frozen.keys() == {name for name in once if not name.startswith("blocks.0.")}
+    for name, gradient in frozen.items():
+        assert torch.equal(gradient, once[name]), name
+    fused.fused_tokens(model, fbank).backward(slopes)
+    for name, parameter in model.named_parameters():
+        if name in frozen:
+            torch.testing.assert_close(parameter.grad, 2 * once[name], msg=name)
+
+
+def test_another_parameter_in_the_place_of_one_counts() -> None:
+    model, fbank = lively(depth=2), torch.randn(1, 1, 32, 128)
+    fused.fused_tokens(model, fbank)
+    model.blocks[1].att.key.weight = torch.nn.Parameter(0.1 * torch.randn(128, 128))
+    plain, found = both(model, fbank)
+    for name, exact in plain.items():
+        torch.testing.assert_close(found[name], exact, rtol=1e-3, atol=TOLERANCE * exact.abs().max().item())
+
+
+def test_the_way_back_is_gone_once() -> None:
+    model, fbank = lively(depth=1), torch.randn(1, 1, 32, 128)
+    y = fused.fused_tokens(model, fbank).sum()
+    y.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="the way back can be gone once"):
+        y.backward()
+
+
+def test_nothing_is_kept_of_a_network_or_its_activations() -> None:
+    model = lively(depth=1)
+    y = fused.fused_tokens(model, torch.randn(1, 1, 32, 128))
+    parts = [weakref.ref(model), weakref.ref(y.grad_fn)]
+    del model, y
+    assert [part() for part in parts] == [None, None], "only the search for cycles would free it"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_weights_are_stacked_as_torch_rounds_them(dtype: torch.dtype) -> None:
+    tensors = [
+        torch.randn(3, 32),
+        torch.randn(64, 5).t(),
+        torch.full((32,), float("nan")),
+        torch.randn(96000),
+    ]
+    tensors[3][:4] = torch.tensor([1 + 2**-8, 1 + 3 * 2**-8, float("inf"), 3.4e38])
+    expected = torch.cat([x.reshape(-1) for x in tensors]).to(dtype)
+    torch.testing.assert_close(grad_stack.stacked(tensors, dtype), expected, rtol=0, atol=0, equal_nan=True)
+    with pytest.raises(ValueError, match=r"multiples of 32 numbers, found \[33\]"):
+        grad_stack.stacked([torch.zeros(33)], dtype)
 
 
 def test_stochastic_depth_skips_the_same_samples() -> None:

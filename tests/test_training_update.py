@@ -2,7 +2,11 @@
 
 import copy
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -187,6 +191,30 @@ def test_no_gradient_at_all() -> None:
         assert run.step(0, take, lambda name, gradient: None) == 0
     for name, value in plain.state().items():
         torch.testing.assert_close(found.state()[name], value, msg=name)
+
+
+LANES = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import test_training_update as tests
+from arwkv_kernels.vector_width import VALUES
+tests.test_one_pass_is_what_torch_does("adamw", 1e-3, 0.9)
+print(VALUES)
+"""
+
+
+@pytest.mark.parametrize("lanes", ["8", "16"])
+def test_vectors_of_any_width(lanes: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LANES, str(Path(__file__).parent)],
+        env=os.environ | {"ARWKV_VECTOR_LANES": lanes},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == lanes
 
 
 @pytest.mark.parametrize("reason", ["no numba", "no compiler", "float64"])

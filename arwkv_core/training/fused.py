@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from arwkv_core.constants import BANDS
@@ -67,12 +68,32 @@ def training_tokens(network: ARWKV, fbank: Tensor) -> Tensor:
 def fused_tokens(network: ARWKV, fbank: Tensor) -> Tensor:
     """`ARWKV.tokens` in fused passes; parameters and input on a CPU."""
     x = network.patches(fbank).float()
-    blocks = [block for block in network.blocks if isinstance(block, Block)]
-    parameters = [list(block.named_parameters()) for block in blocks]
-    names = [[name for name, _ in each] for each in parameters]
-    found: Any = _Blocks.apply(x, blocks, names, product_dtype(), *(p for each in parameters for _, p in each))
+    names, parameters = [], []
+    for modules in _modules(network):
+        there = [
+            (f"{path}{name}", x)
+            for path, module in modules
+            for name, x in module._parameters.items()
+            if x is not None
+        ]
+        names.append([name for name, _ in there])
+        parameters += [parameter for _, parameter in there]
+    found: Any = _Blocks.apply(x, list(network.blocks), names, product_dtype(), *parameters)
     tokens: Tensor = found
     return tokens.view(tokens.shape[0], -1, BANDS, tokens.shape[2])
+
+
+_known: WeakKeyDictionary[ARWKV, list[list[tuple[str, nn.Module]]]] = WeakKeyDictionary()
+
+
+def _modules(network: ARWKV) -> list[list[tuple[str, nn.Module]]]:
+    """All modules of each block, and what the names of their parameters begin with: torch takes long to find them."""
+    if network not in _known:
+        _known[network] = [
+            [(f"{path}." if path else "", module) for path, module in block.named_modules()]
+            for block in network.blocks
+        ]
+    return _known[network]
 
 
 def product_dtype() -> torch.dtype:

@@ -134,7 +134,8 @@ class TimeMix:
             [x.view(z.shape) for x in (*(by_letter[name[-1]] for name in SHARES), again)],
         )
         slopes.pass_shift(back, layer, "ln1", "att")
-        slopes.v_first = found.v_first
+        if found.v_first is not None:
+            slopes.v_first = found.v_first
         slopes.found[layer, "att.gate.weight"] = back.gate
         for name, share in zip(SHARES, back.shares, strict=True):
             slopes.found[layer, name] = share.view(1, 1, -1)

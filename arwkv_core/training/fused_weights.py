@@ -34,7 +34,9 @@ class LowRank(NamedTuple):
 def low_ranks(block: Parameters, layer: int) -> list[LowRank]:
     """Those of a block; the first one has no value residual."""
     letters = LOW_RANKS[1:] if layer == 0 else LOW_RANKS
-    runs = ["".join(run) for _, run in itertools.groupby(letters, lambda letter: block[f"att.{letter}1"].shape)]
+    runs = [
+        "".join(run) for _, run in itertools.groupby(letters, lambda letter: block[f"att.{letter}1"].shape)
+    ]
     return [
         LowRank(run, letters.index(run), tuple(f"att.{x}1" for x in run), tuple(f"att.{x}2" for x in run))
         for run in runs
@@ -78,7 +80,7 @@ class Matrices:
 
     def _cut(self, flat: Tensor) -> dict[tuple[int, Names], Tensor]:
         sizes = [math.prod(shape) for _, _, shape in self._places]
-        pieces = flat.split(sizes)
+        pieces = torch.split(flat, sizes)
         return {
             (layer, names): piece.view(shape)
             for (layer, names, shape), piece in zip(self._places, pieces, strict=True)

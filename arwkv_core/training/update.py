@@ -69,8 +69,11 @@ class Update:
         self._adamw = [each for each in optimisers if isinstance(each, torch.optim.AdamW)]
         self._parameters = list(module.parameters())
         self._counts = np.array([x.numel() for x in self._parameters], np.int64)
-        self._places = {parameter: i for i, parameter in enumerate(self._parameters)}
-        self._means = [(name, self._places[parameter]) for name, parameter in network.named_parameters()]
+        # by identity: as keys, tensors take longer than all else that is done for each
+        self._places = {id(parameter): i for i, parameter in enumerate(self._parameters)}
+        self._means = [(name, self._places[id(parameter)]) for name, parameter in network.named_parameters()]
+        self._seen: dict[str, Tensor] | None = None  # the means for which it was last asked whether all fits
+        self._fitting = False
 
     def __call__(self, step: int) -> float:
         """Update all weights after the backward of optimiser step ``step`` (from 0).
@@ -83,10 +86,15 @@ class Update:
         return self.at_once(step) if self._fits() else self.plain(step)
 
     def _fits(self) -> bool:
-        tensors = [*self._parameters, *self.mean.weights.values()]
-        plain = all(x.device.type == "cpu" and x.dtype == torch.float32 and x.is_contiguous() for x in tensors)
-        covered = len(self._means) == len(self.mean.weights)  # it has no buffers
-        return plain and covered and len(self._adamw) == 1 and can_update_at_once()
+        if self._seen is not self.mean.weights:
+            self._seen = self.mean.weights
+            tensors = [*self._parameters, *self.mean.weights.values()]
+            plain = all(
+                x.device.type == "cpu" and x.dtype == torch.float32 and x.is_contiguous() for x in tensors
+            )
+            covered = len(self._means) == len(self.mean.weights)  # it has no buffers
+            self._fitting = plain and covered and len(self._adamw) == 1 and can_update_at_once()
+        return self._fitting
 
     def plain(self, step: int) -> float:
         """The same with torch's operations, on any device."""
@@ -125,7 +133,7 @@ class Update:
             states = [_state(adamw, x) for x in own]
             steps = [state["step"] for state in states]
             torch._foreach_add_(steps, 1)
-            places = np.array([self._places[x] for x in own])
+            places = np.array([self._places[id(x)] for x in own])
             table.add_adamw(
                 places,
                 addresses[places],
