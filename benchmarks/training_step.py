@@ -40,8 +40,8 @@ TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}  # of a gradient's norm
 CHECKED_EXAMPLES = 2
 SHARES = {  # of a step's time, by what the profiler calls them
     "matrix products": ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm"),
-    "recurrence": ("arwkv::bi_wkv7", "arwkv::bi_wkv7_backward"),
-    "blocks' other passes": ("_Blocks",),
+    "plain recurrence": ("arwkv::bi_wkv7", "arwkv::bi_wkv7_backward"),
+    "fused blocks besides": ("_Blocks",),
     "the same, backward": ("_BlocksBackward",),
 }
 

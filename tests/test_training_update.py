@@ -185,8 +185,9 @@ def test_a_gradient_that_is_no_number_shows(poison: float, place: int) -> None:
         assert torch.equal(found.state()[name].isfinite(), value.isfinite()), name
 
 
-def test_no_gradient_at_all() -> None:
-    plain, found = Run(), Run()
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_no_gradient_at_all(optimiser: str) -> None:
+    plain, found = Run(name=optimiser), Run(name=optimiser)
     for run, take in _both(plain, found):
         assert run.step(0, take, lambda name, gradient: None) == 0
     for name, value in plain.state().items():

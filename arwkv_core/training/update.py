@@ -63,7 +63,7 @@ class Update:
         network: nn.Module,
         clip_norm: float,
     ) -> None:
-        self.module, self.optimisers, self.mean, self.network = module, optimisers, mean, network
+        self.optimisers, self.mean, self.network = optimisers, mean, network
         self.clip_norm = clip_norm
         self._others = [each for each in optimisers if not isinstance(each, torch.optim.AdamW)]
         self._adamw = [each for each in optimisers if isinstance(each, torch.optim.AdamW)]
@@ -117,9 +117,10 @@ class Update:
         bound = self.clip_norm / (norm + CLIP_EPSILON)
         scale = 1.0 if bound >= 1 else bound  # of a norm that is not a number, neither
         for optimiser in self._others:
-            own = [x for group in optimiser.param_groups for x in group["params"]]
-            torch._foreach_mul_([x.grad for x in own if x.grad is not None], scale)
-            optimiser.step()
+            own = [x.grad for group in optimiser.param_groups for x in group["params"] if x.grad is not None]
+            if own:
+                torch._foreach_mul_(own, scale)
+                optimiser.step()
         (adamw,) = self._adamw
         betas = adamw.defaults["betas"]
         means: list[Tensor | None] = [None] * len(self._parameters)
