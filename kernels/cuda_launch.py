@@ -23,7 +23,6 @@ N = 64
 TILE = 16  # tokens in shared memory at a time, and from one kept state to the next
 SWEEP_THREADS, BACKWARD_THREADS = 128, 256
 WIDE, NARROW = 64, 16  # rows of the state of a block
-PARTIAL, FUSED, PLAIN = range(3)
 TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 DIRECTIONS = 2
 NAMES = ("r", "w", "k", "v", "a", "b", "gate")
@@ -31,17 +30,11 @@ SUMS_OVER_ROWS = ("k", "b", "a", "w")  # in the order in which the kernel lists 
 
 SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 BACKWARD = "bi_wkv7_backward"
-KERNELS: tuple[str, ...] = (
-    *(
-        f"bi_wkv7_{name}_{suffix}"
-        for name in ("forward", "forward_narrow", "states")
-        for suffix in SUFFIXES.values()
-    ),
-    BACKWARD,
+KERNELS: tuple[str, ...] = tuple(
+    f"{name}_{suffix}"
+    for name in ("bi_wkv7_forward", "bi_wkv7_forward_narrow", "bi_wkv7_states", BACKWARD)
+    for suffix in SUFFIXES.values()
 )
-
-# Eight tensors of a chunk, and the sums of eight warps in eight slots.
-BACKWARD_SHARED_BYTES = 4 * N * (8 * TILE + 8 * 8)
 
 
 class _Tensor(ctypes.Structure):
@@ -54,6 +47,10 @@ class _Tensor(ctypes.Structure):
 
 
 class _Result(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("type", ctypes.c_int), ("unused", ctypes.c_int)]
+
+
+class _Gradient(ctypes.Structure):
     _fields_ = [
         ("data", ctypes.c_void_p),
         ("partial", ctypes.c_void_p),
@@ -77,7 +74,7 @@ class SweepArguments(ctypes.Structure):
         ("y", _Result),
         *((name, ctypes.c_void_p) for name in ("before", "after", "states", "sums")),
         *_RANGES,
-        *((name, ctypes.c_int) for name in ("directions", "first_direction", "output", "unused")),
+        *((name, ctypes.c_int) for name in ("directions", "first_direction", "fused", "unused")),
     ]
 
 
@@ -87,8 +84,8 @@ class BackwardArguments(ctypes.Structure):
     _fields_ = [
         ("inputs", _Tensor * len(NAMES)),  # dy r w k v a b
         ("gate", _Tensor),
-        ("over_rows", _Result * len(SUMS_OVER_ROWS)),
-        *((name, _Result) for name in ("dr", "dv", "dgate")),
+        ("over_rows", _Gradient * len(SUMS_OVER_ROWS)),
+        *((name, _Gradient) for name in ("dr", "dv", "dgate")),
         *((name, ctypes.c_void_p) for name in ("states", "sums", "carry")),
         *_RANGES,
         ("second", ctypes.c_int),
@@ -107,7 +104,7 @@ class Launch:
     grid, block : tuple of int
         Blocks, and threads of a block, in x, y and z.
     shared_bytes : int
-        Dynamic shared memory of a block: at most 48 KiB, which every GPU gives without having been asked.
+        Dynamic shared memory of a block: at most 64 KiB, which every GPU has, and gives if it is asked.
     arguments : ctypes.Structure
         The kernel's only parameter, by value. Holds addresses of tensors that live at least until the executor
         returns; torch's allocator keeps their memory for the stream after that.
@@ -144,19 +141,17 @@ def forward(
     y = empty(v.shape, v)
     arguments = _sweep_arguments(r, w, k, v, a, b)
     arguments.gate = _tensor(gate)
-    arguments.y, scratch = _result(y)
+    arguments.y = _Result(y.data_ptr(), TYPES[y.dtype])
     state = empty((DIRECTIONS, batch, heads, N, N), r, torch.float32)
     arguments.directions = DIRECTIONS
     arguments.after = state.data_ptr()
     halfway = _halfway(tokens)
     _set_ranges(arguments, (0, halfway), (halfway, tokens))
-    arguments.output = PARTIAL
     _run_sweep(run, "forward", arguments, r, w, k, v, a, b)
     arguments.before, arguments.after = arguments.after, None
     _set_ranges(arguments, (halfway, tokens), (0, halfway))
-    arguments.output = FUSED
+    arguments.fused = 1
     _run_sweep(run, "forward", arguments, r, w, k, v, a, b)
-    del scratch  # only now may its memory be used for something else
     return y
 
 
@@ -192,10 +187,9 @@ def sweep(
     y, after = empty(v.shape, v), empty(state.shape, state)
     before = state.contiguous()
     arguments = _sweep_arguments(r, w, k, v, a, b)
-    arguments.y, _ = _result(y, scratch=False)
+    arguments.y = _Result(y.data_ptr(), TYPES[y.dtype])
     arguments.before, arguments.after = before.data_ptr(), after.data_ptr()
     arguments.directions, arguments.first_direction = 1, int(reverse)
-    arguments.output = PLAIN
     _run_sweep(run, "forward", arguments, r, w, k, v, a, b)
     return y, after
 
@@ -240,7 +234,7 @@ def backward(
     gradients = {name: empty(x.shape, x) for name, x in zip(NAMES, (r, w, k, v, a, b, gate), strict=True)}
     scratch = []
     for name, gradient in gradients.items():
-        result, partial = _result(gradient)
+        result, partial = _gradient(gradient)
         scratch.append(partial)
         if name in SUMS_OVER_ROWS:
             arguments.over_rows[SUMS_OVER_ROWS.index(name)] = result
@@ -250,13 +244,15 @@ def backward(
     arguments.inputs[:] = [_tensor(x) for x in (dy, r, w, k, v, a, b)]
     arguments.states, arguments.sums, arguments.carry = (x.data_ptr() for x in (states, sums, carry))
     halfway = _halfway(tokens)
+    dtype = _staged(dy, r, w, k, v, a, b)
+    kernel, shared_bytes = f"{BACKWARD}_{SUFFIXES[dtype]}", backward_shared_bytes(dtype)
     grid, block = (DIRECTIONS * batch * heads, 1, 1), (BACKWARD_THREADS, 1, 1)
     for second, ranges in enumerate((((halfway, tokens), (0, halfway)), ((0, halfway), (halfway, tokens)))):
         _set_ranges(arguments, *ranges)
         arguments.second = second
         own = BackwardArguments.from_buffer_copy(arguments)
-        run(Launch(BACKWARD, grid, block, BACKWARD_SHARED_BYTES, own))
-    del scratch  # as in `forward`
+        run(Launch(kernel, grid, block, shared_bytes, own))
+    del scratch  # only now may its memory be used for something else
     dr, dw, dk, dv, da, db, dgate = (gradients[name] for name in NAMES)
     return dr, dw, dk, dv, da, db, dgate
 
@@ -289,10 +285,10 @@ def _tensor(x: Tensor) -> _Tensor:
     return _Tensor(x.data_ptr(), batch, token, head, channel, TYPES[x.dtype], vector)
 
 
-def _result(x: Tensor, *, scratch: bool = True) -> tuple[_Result, Tensor]:
+def _gradient(x: Tensor) -> tuple[_Gradient, Tensor]:
     """What tells a kernel where to write x and where the sums of the first launch, and the tensor of the latter."""
-    partial = empty(x.shape, x, torch.float32) if scratch and x.dtype != torch.float32 else x
-    return _Result(x.data_ptr(), partial.data_ptr(), TYPES[x.dtype]), partial
+    partial = empty(x.shape, x, torch.float32) if x.dtype != torch.float32 else x
+    return _Gradient(x.data_ptr(), partial.data_ptr(), TYPES[x.dtype]), partial
 
 
 def _sweep_arguments(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor) -> SweepArguments:
@@ -307,8 +303,7 @@ def _sweep_arguments(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: T
 
 def _run_sweep(run: Executor, name: str, arguments: SweepArguments, *inputs: Tensor) -> None:
     """Choose the kernel by the tensors' dtypes, and by how many blocks there would be, and launch it."""
-    dtypes = {x.dtype for x in inputs}
-    dtype = dtypes.pop() if len(dtypes) == 1 else torch.float32  # in which they lie in shared memory
+    dtype = _staged(*inputs)
     blocks = arguments.directions * arguments.batch * arguments.heads
     rows = WIDE
     if name == "forward" and blocks * (WIDE // NARROW) <= multiprocessors(inputs[0].device):
@@ -324,12 +319,25 @@ def _run_sweep(run: Executor, name: str, arguments: SweepArguments, *inputs: Ten
     )
 
 
+def _staged(*inputs: Tensor) -> torch.dtype:
+    """The dtype in which tensors lie in shared memory: their own if it is one and the same."""
+    dtypes = {x.dtype for x in inputs}
+    return dtypes.pop() if len(dtypes) == 1 else torch.float32
+
+
 def sweep_shared_bytes(dtype: torch.dtype, rows: int) -> int:
     """Shared memory of a block that owns so many rows of the state.
 
-    Two tiles of d in float32 and of r, k, a, b and the block's rows of v in their own dtype; 16-bit w besides, which
-    has no room in d's place.
+    Two tiles of d in float32 and of r, k, a, b and the block's rows of v in their own dtype.
     """
-    size = dtype.itemsize
-    tile = TILE * (4 * N + size * (4 * N + rows))
-    return 2 * tile + (TILE * N * size if size < 4 else 0)
+    return 2 * TILE * (4 * N + dtype.itemsize * (4 * N + rows))
+
+
+def backward_shared_bytes(dtype: torch.dtype) -> int:
+    """Shared memory of a block of the backward.
+
+    Two tiles of d in float32 and of dy, r, k, a, b in their own dtype; one of v, and in float32 one of S a and one of
+    its gradient; each warp's part of the gate's gradient.
+    """
+    warps = BACKWARD_THREADS // 32
+    return TILE * (2 * N * (4 + 5 * dtype.itemsize) + N * (dtype.itemsize + 4 + 4) + 4 * warps)

@@ -41,12 +41,13 @@ constexpr int THREADS = 128;   // of a forward block
 constexpr int GROUPS = THREADS / KEY_LANES;
 constexpr int SUB = 4;         // backward: tokens whose states are made at a time
 constexpr int WARPS = 8;       // of a backward block
+constexpr int BACKWARD_THREADS = WARPS * 32;
+constexpr int ROW_ROWS = 2;                       // backward, by rows: those of a thread, in 8 lanes as above
+constexpr int COLUMN_ROWS = 8, COLUMN_KEYS = 2;   // by columns: of a thread
 constexpr unsigned ALL_LANES = 0xffffffffu;
 constexpr float MAX_LOG_LOG_DECAY = 80.0f;
-constexpr float NO_DECAY = -1e30f;  // a w of which d is 1
 
 enum Type { FLOAT32, BFLOAT16, FLOAT16 };
-enum Output { PARTIAL, FUSED, PLAIN };  // y: of the first half, of both directions, of the one direction there is
 
 struct bfloat16 { unsigned short bits; };
 struct float16 { unsigned short bits; };
@@ -62,11 +63,15 @@ struct Tensor {  // (B, T, H, N), or (B, T, H) where the channel's stride does n
     int vector;  // 1: channels are adjacent and every row begins at a multiple of 16 bytes
 };
 
-struct Result {  // contiguous (B, T, H, N) or (B, T, H)
+struct Result {  // contiguous (B, T, H, N)
+    void *data;
+    int type, unused;
+};
+
+struct Gradient {  // contiguous (B, T, H, N) or (B, T, H)
     void *data;
     float *partial;  // the sum of the first launch; may be data itself where that is float32
-    int type;
-    int unused;
+    int type, unused;
 };
 
 struct SweepArguments {
@@ -78,14 +83,15 @@ struct SweepArguments {
     float *sums;          // (directions, B, H, T, N): S a of each token; of `states` kernels
     long long tokens, batch, heads;
     long long begin[2], end[2];  // of each direction; tiles and chunks begin at multiples of TILE
-    int directions, first_direction, output, unused;
+    int directions, first_direction;
+    int fused, unused;  // 1: y has the other direction's already, and gets both, mixed by the gate
 };
 
 enum Input { DY, R, W, K, V, A, B, INPUTS };
 
 struct BackwardArguments {
     Tensor inputs[INPUTS], gate;
-    Result over_rows[4], dr, dv, dgate;  // the first: dk db da dw, each of them a sum over rows
+    Gradient over_rows[4], dr, dv, dgate;  // the first: dk db da dw, each of them a sum over rows
     const float *states, *sums;  // as written by the `states` kernels
     float *carry;                // (2, B, H, N, N): G from the first launch to the second
     long long tokens, batch, heads;
@@ -141,6 +147,12 @@ __device__ __forceinline__ float read(const void *data, int type, long long inde
     return to_float(static_cast<const float16 *>(data)[index]);
 }
 
+template <typename T>  // T: the tensor's own type, unless it is float, which any can be read as
+__device__ __forceinline__ T read_as(const Tensor &x, long long index) {
+    if constexpr (sizeof(T) == 2) return static_cast<const T *>(x.data)[index];
+    else return read(x.data, x.type, index);
+}
+
 __device__ __forceinline__ void write(void *data, int type, long long index, float x) {
     if (type == FLOAT32) from_float(static_cast<float *>(data) + index, x);
     else if (type == BFLOAT16) from_float(static_cast<bfloat16 *>(data) + index, x);
@@ -152,15 +164,37 @@ __device__ __forceinline__ void load4(float (&x)[4], const float *from) {
     x[0] = y.x, x[1] = y.y, x[2] = y.z, x[3] = y.w;
 }
 
+__device__ __forceinline__ void load_word(float (&x)[4], const float *from) { load4(x, from); }
+
+template <typename T, int COUNT>
+__device__ __forceinline__ void unpack(float (&x)[COUNT], const unsigned (&words)[COUNT / 2]) {
+#pragma unroll
+    for (int i = 0; i < COUNT; ++i) x[i] = to_float(T{static_cast<unsigned short>(words[i / 2] >> i % 2 * 16)});
+}
+
 template <typename T>
 __device__ __forceinline__ void load4(float (&x)[4], const T *from) {
     uint2 y = *reinterpret_cast<const uint2 *>(from);
-    unsigned words[2] = {y.x, y.y};
-#pragma unroll
-    for (int i = 0; i < 4; ++i) x[i] = to_float(T{static_cast<unsigned short>(words[i / 2] >> i % 2 * 16)});
+    unpack<T>(x, {y.x, y.y});
 }
 
-__device__ __forceinline__ void store4(float *to, const float (&x)[4]) {
+template <typename T>
+__device__ __forceinline__ void load_word(float (&x)[8], const T *from) {
+    uint4 y = *reinterpret_cast<const uint4 *>(from);
+    unpack<T>(x, {y.x, y.y, y.z, y.w});
+}
+
+__device__ __forceinline__ void load2(float (&x)[2], const float *from) {
+    float2 y = *reinterpret_cast<const float2 *>(from);
+    x[0] = y.x, x[1] = y.y;
+}
+
+template <typename T>
+__device__ __forceinline__ void load2(float (&x)[2], const T *from) {
+    unpack<T>(x, {*reinterpret_cast<const unsigned *>(from)});
+}
+
+__device__ __forceinline__ void store4(float *to, const float *x) {
     *reinterpret_cast<float4 *>(to) = float4{x[0], x[1], x[2], x[3]};
 }
 
@@ -169,13 +203,14 @@ __device__ __forceinline__ float bounded(float w) { return w > MAX_LOG_LOG_DECAY
 __device__ __forceinline__ float decay(float w) { return expf(-expf(bounded(w))); }
 __device__ __forceinline__ float decay_gradient(float w) { return -expf(bounded(w) - expf(bounded(w))); }
 
-// Sums over LANES neighbouring lanes. Of COUNT <= LANES sums each lane gets one: that whose number, in bits, is the
-// lane's read backwards. Halving what is sent at each step costs about COUNT shuffles, not COUNT * log2(LANES).
-template <int LANES, int COUNT>
+// Sums over the lanes whose numbers differ in the bits from FIRST up to, but without, LAST. Of COUNT sums, not more than
+// such lanes, each lane gets one: that whose number, in bits, is the lane's read backwards. Halving what is sent at each
+// step costs about COUNT shuffles, not COUNT for each bit.
+template <int FIRST, int LAST, int COUNT>
 __device__ __forceinline__ float distribute(float (&x)[COUNT], int lane) {
     int count = COUNT;
 #pragma unroll
-    for (int mask = 1; mask < LANES; mask *= 2) {
+    for (int mask = FIRST; mask < LAST; mask *= 2) {
         count = count > 1 ? count / 2 : 0;
 #pragma unroll
         for (int i = 0; i < count; ++i) {
@@ -218,7 +253,8 @@ struct Tile {
 
 // Starts the copies of a tensor's tokens; those from `count` to `filled` become zero. Rows that can't be copied as they
 // are, because of their strides or alignment, or their type where that of shared memory is float, go through registers.
-template <int WIDTH, typename T>
+// STRIDE: from a word of 16 bytes to the next, in words.
+template <int THREADS, int WIDTH, int STRIDE = 1, typename T>
 __device__ __forceinline__ void stage(
     T *to, const Tensor &x, long long origin, long long first, int step, int count, int filled
 ) {
@@ -227,15 +263,37 @@ __device__ __forceinline__ void stage(
     for (int i = threadIdx.x; i < filled * WORDS; i += THREADS) {
         int token = i / WORDS;
         long long index = origin + (first + step * token) * x.token + i % WORDS * WORD * x.channel;
-        T *word = to + i * WORD;
+        T *word = to + i * STRIDE * WORD;
         if (token >= count) *reinterpret_cast<uint4 *>(word) = uint4{0, 0, 0, 0};
         else if (as_it_is) copy_async(word, static_cast<const T *>(x.data) + index);
         else
 #pragma unroll 1
-            for (int j = 0; j < WORD; ++j) {
-                if constexpr (sizeof(T) == 2) word[j] = static_cast<const T *>(x.data)[index + j * x.channel];
-                else word[j] = read(x.data, x.type, index + j * x.channel);
-            }
+            for (int j = 0; j < WORD; ++j) word[j] = read_as<T>(x, index + j * x.channel);
+    }
+}
+
+// Starts the copies of w to where d will be, each word to the end of the place that its d will take.
+template <int THREADS, typename T>
+__device__ __forceinline__ void stage_decays(
+    float *d, const Tensor &w, long long origin, const Stretch &tokens, int filled
+) {
+    constexpr int WORD = 16 / sizeof(T);
+    T *end = reinterpret_cast<T *>(d + WORD - 4);
+    stage<THREADS, N, sizeof(float) / sizeof(T)>(end, w, origin, tokens.first, tokens.step, tokens.count, filled);
+}
+
+// Waits for this thread's copies and turns the w that it has copied into d; that of tokens which are missing is 1.
+template <int THREADS, typename T>
+__device__ __forceinline__ void finish_decays(float *d, int count, int filled) {
+    constexpr int WORD = 16 / sizeof(T);
+    wait_for_copies();
+    for (int i = threadIdx.x; i < filled * (N / WORD); i += THREADS) {
+        float *place = d + i * WORD, x[WORD];
+        load_word(x, reinterpret_cast<const T *>(place + WORD - 4));
+#pragma unroll
+        for (int j = 0; j < WORD; ++j) x[j] = i * WORD / N < count ? decay(x[j]) : 1;
+#pragma unroll
+        for (int j = 0; j < WORD; j += 4) store4(place + j, x + j);
     }
 }
 
@@ -270,38 +328,22 @@ struct Sweep {
     __device__ __forceinline__ Stretch stretch(long long i) const { return Stretch(chunk(i), direction, begin, end); }
     __device__ __forceinline__ long long origin(const Tensor &x) const { return batch * x.batch + head * x.head; }
     __device__ __forceinline__ int key_of(int j) const { return key + j % 4 + j / 4 * (N / 2); }
-    // w as it is copied, before it becomes d: in its place where the sizes are the same.
-    __device__ __forceinline__ T *raw_w(Tile<T, ROWS> &tile) const {
-        return sizeof(T) == sizeof(float) ? reinterpret_cast<T *>(tile.d) : reinterpret_cast<T *>(tiles + 2);
-    }
 
     __device__ __forceinline__ void start(long long i, bool with_r) const {
         Tile<T, ROWS> &tile = tiles[i & 1];
         Stretch x = stretch(i);
         int n = x.count, followed = i + 1 < chunks ? n : n - 1;
-        if (with_r) stage<N>(&tile.r[0][0], p.r, origin(p.r), x.first, x.step, n, n);
-        stage<N>(raw_w(tile), p.w, origin(p.w), x.first, x.step, n, n);
-        stage<N>(&tile.k[0][0], p.k, origin(p.k), x.first, x.step, n, n);
-        stage<VALUES>(&tile.v[0][0], p.v, origin(p.v) + value * p.v.channel, x.first, x.step, n, n);
-        stage<N>(&tile.next_a[0][0], p.a, origin(p.a), x.first + x.step, x.step, followed, n);
-        stage<N>(&tile.b[0][0], p.b, origin(p.b), x.first, x.step, n, n);
+        if (with_r) stage<THREADS, N>(&tile.r[0][0], p.r, origin(p.r), x.first, x.step, n, n);
+        stage_decays<THREADS, T>(&tile.d[0][0], p.w, origin(p.w), x, n);
+        stage<THREADS, N>(&tile.k[0][0], p.k, origin(p.k), x.first, x.step, n, n);
+        stage<THREADS, VALUES>(&tile.v[0][0], p.v, origin(p.v) + value * p.v.channel, x.first, x.step, n, n);
+        stage<THREADS, N>(&tile.next_a[0][0], p.a, origin(p.a), x.first + x.step, x.step, followed, n);
+        stage<THREADS, N>(&tile.b[0][0], p.b, origin(p.b), x.first, x.step, n, n);
     }
 
     __device__ __forceinline__ void finish(long long i) const {
-        constexpr int WORD = 16 / sizeof(T);
-        Tile<T, ROWS> &tile = tiles[i & 1];
-        const T *w = raw_w(tile);
-        int words = stretch(i).count * (N / WORD);
-        wait_for_copies();
-        for (int word = threadIdx.x; word < words; word += THREADS)  // those that this thread has copied
-#pragma unroll
-            for (int j = word * WORD; j < (word + 1) * WORD; j += 4) {
-                float d[4];
-                load4(d, w + j);
-#pragma unroll
-                for (int n = 0; n < 4; ++n) d[n] = decay(d[n]);
-                store4(&tile.d[0][0] + j, d);
-            }
+        int n = stretch(i).count;
+        finish_decays<THREADS, T>(&tiles[i & 1].d[0][0], n, n);
     }
 
     // S of the token before, and s = S a, become those of the token; y gets this thread's part of S r.
@@ -385,28 +427,25 @@ __device__ __forceinline__ void forward(const SweepArguments &p) {
             long long t = x.first + x.step * (token + second);
             long long at = ((block.batch * p.tokens + t) * p.heads + block.head) * N + row;
             float share = 0, other = 0;  // read early: two tokens pass before they are needed
-            if (stores && p.output == FUSED) {
+            if (stores && p.fused) {
                 share = read(p.gate.data, p.gate.type, block.origin(p.gate) + t * p.gate.token);
-                other = p.y.partial[at];
+                other = read(p.y.data, p.y.type, at);
             }
             float y[2 * ROWS];
             block.step(tile, token, S, s, y);
             if (token + 1 < count) block.step(tile, token + 1, S, s, y + ROWS);
             else
                 for (int j = 0; j < ROWS; ++j) y[ROWS + j] = 0;
-            float own = distribute<KEY_LANES>(y, lane);
+            float own = distribute<1, KEY_LANES>(y, lane);
             if (!stores) continue;
-            if (p.output == PARTIAL) p.y.partial[at] = own;
-            else if (p.output == PLAIN) write(p.y.data, p.y.type, at, own);
-            else {
+            if (p.fused) {
                 float forward = block.direction ? other : own, backward = block.direction ? own : other;
-                write(p.y.data, p.y.type, at, share * forward + (1 - share) * backward);
+                own = share * forward + (1 - share) * backward;
             }
+            write(p.y.data, p.y.type, at, own);
         }
         if (i + 1 < block.chunks) block.finish(i + 1);
-#ifndef ARWKV_WITHOUT_A_BARRIER  // by which a test shows that the emulator would miss it
         __syncthreads();
-#endif
     }
     if (p.after) block.store_state(p.after + block.matrix * N * N, S);
 }
@@ -434,273 +473,348 @@ __device__ __forceinline__ void keep_states(const SweepArguments &p) {
     }
 }
 
-constexpr int VALUE_ROWS = 4, CHUNK_KEYS = 4;         // of a thread
-constexpr int ROW_LANES = N / CHUNK_KEYS;             // lanes that share a row
-constexpr int SLOTS = 8;                              // sums over rows that wait to be added up
-
-// What the tokens of a chunk need, in the order in which the direction met them. Tokens that are missing in a short
-// chunk change neither S nor G: d is 1, all else is 0.
-struct Chunk {
-    float dy[TILE][N], r[TILE][N], d[TILE][N], k[TILE][N], v[TILE][N], a[TILE][N], b[TILE][N];  // as `Input`
-    float s[TILE][N];             // S a; dv once the token is done
-    float sums[WARPS][SLOTS][N];  // each warp's part
+// A tile of the backward, in the order in which the direction met its tokens. Tokens that are missing in a short one
+// change neither S nor G: d is 1, all else is 0.
+template <typename T>
+struct Inputs {
+    float d[TILE][N];
+    T dy[TILE][N], r[TILE][N], k[TILE][N], a[TILE][N], b[TILE][N];
 };
 
+template <typename T>
+struct BackwardShared {
+    Inputs<T> inputs[2];
+    T v[TILE][N];
+    float s[TILE][N];   // S a
+    float ds[TILE][N];  // G b, from those who have rows to those who have columns
+    float dgate[WARPS][TILE];  // each warp's part
+};
+
+template <typename T>
 struct Backward {
     const BackwardArguments &p;
-    Chunk &chunk;
-    int direction, head, batch, lane, warp, row, key;
+    BackwardShared<T> &shared;
+    int direction, head, batch, lane, warp, low, high;
 
-    __device__ __forceinline__ Backward(const BackwardArguments &p, void *shared)
-        : p(p), chunk(*static_cast<Chunk *>(shared)) {
+    __device__ __forceinline__ Backward(const BackwardArguments &p, void *memory)
+        : p(p), shared(*static_cast<BackwardShared<T> *>(memory)) {
         direction = blockIdx.x % 2;
         head = static_cast<int>(blockIdx.x / 2 % p.heads);
         batch = static_cast<int>(blockIdx.x / 2 / p.heads);
         lane = threadIdx.x % 32;
         warp = threadIdx.x / 32;
-        row = (warp * 2 + lane / ROW_LANES) * VALUE_ROWS;
-        key = lane % ROW_LANES * CHUNK_KEYS;
+        low = static_cast<int>(p.begin[direction] / TILE);
+        high = static_cast<int>((p.end[direction] + TILE - 1) / TILE);
     }
 
-    template <typename T>
-    __device__ __forceinline__ void fill_from(float *to, const Tensor &x, const Stretch &tokens, bool decays) const {
-        constexpr int COPIES = TILE * N / (WARPS * 32);
-        const T *from = static_cast<const T *>(x.data) + batch * x.batch + head * x.head + threadIdx.x % N * x.channel;
-        float values[COPIES];
-#pragma unroll
-        for (int i = 0; i < COPIES; ++i) {  // all are on their way before the first is waited for
-            int token = i * (TILE / COPIES) + threadIdx.x / N;
-            values[i] = decays ? NO_DECAY : 0;
-            if (token < tokens.count) values[i] = to_float(from[(tokens.first + tokens.step * token) * x.token]);
-        }
-#pragma unroll
-        for (int i = 0; i < COPIES; ++i) to[i * WARPS * 32 + threadIdx.x] = decays ? decay(values[i]) : values[i];
-    }
+    // By rows: a thread has rows row() and the one after, and keys row_key(j) of them.
+    __device__ __forceinline__ int row() const { return warp * 8 + lane / KEY_LANES * ROW_ROWS; }
+    __device__ __forceinline__ int row_key(int j) const { return lane % KEY_LANES * 4 + j % 4 + j / 4 * (N / 2); }
+    // By columns: it has keys column() and the one after, and rows column_row(i) of them.
+    __device__ __forceinline__ int column() const { return warp * 8 + lane % 4 * COLUMN_KEYS; }
+    __device__ __forceinline__ int column_row(int i) const { return lane / 4 * 4 + i % 4 + i / 4 * (N / 2); }
 
-    __device__ __forceinline__ void fill(float *to, const Tensor &x, const Stretch &tokens, bool decays) const {
-        if (x.type == FLOAT32) fill_from<float>(to, x, tokens, decays);
-        else if (x.type == BFLOAT16) fill_from<bfloat16>(to, x, tokens, decays);
-        else fill_from<float16>(to, x, tokens, decays);
+    // Against the direction: the last chunk that it met comes first.
+    __device__ __forceinline__ int chunk(int i) const { return direction ? low + i : high - 1 - i; }
+    __device__ __forceinline__ Stretch stretch(int i) const {
+        return Stretch(chunk(i), direction, p.begin[direction], p.end[direction]);
     }
-
-    // The state after the token from the one before it; the sums S a are known, so that rows need not be added up.
-    __device__ __forceinline__ void after(
-        float (&to)[VALUE_ROWS][CHUNK_KEYS], const float (&S)[VALUE_ROWS][CHUNK_KEYS], int token
-    ) const {
-        float d[CHUNK_KEYS], k[CHUNK_KEYS], b[CHUNK_KEYS], v[VALUE_ROWS], s[VALUE_ROWS];
-        load4(d, &chunk.d[token][key]);
-        load4(k, &chunk.k[token][key]);
-        load4(b, &chunk.b[token][key]);
-        load4(v, &chunk.v[token][row]);
-        load4(s, &chunk.s[token][row]);
-#pragma unroll
-        for (int i = 0; i < VALUE_ROWS; ++i)
-#pragma unroll
-            for (int j = 0; j < CHUNK_KEYS; ++j) to[i][j] = S[i][j] * d[j] + s[i] * b[j] + v[i] * k[j];
-    }
-
-    // Adds the two rows' lanes of the warp and leaves the warp's part of sums over all rows in a slot.
-    __device__ __forceinline__ void put(int slot, const float (&x)[CHUNK_KEYS]) const {
-        int upper = lane / ROW_LANES;
-        float2 part;
-        part.x = (upper ? x[2] : x[0]) + __shfl_xor_sync(ALL_LANES, upper ? x[0] : x[2], ROW_LANES);
-        part.y = (upper ? x[3] : x[1]) + __shfl_xor_sync(ALL_LANES, upper ? x[1] : x[3], ROW_LANES);
-        *reinterpret_cast<float2 *>(&chunk.sums[warp][slot][key + 2 * upper]) = part;
-    }
-
-    // The sums of a slot over all warps, in a fixed order: keys 2 * lane and 2 * lane + 1.
-    __device__ __forceinline__ float2 add_up(int slot) const {
-        float2 total{0, 0};
-#pragma unroll
-        for (int i = 0; i < WARPS; ++i) {
-            float2 part = *reinterpret_cast<const float2 *>(&chunk.sums[i][slot][2 * lane]);
-            total.x += part.x;
-            total.y += part.y;
-        }
-        return total;
-    }
-
+    __device__ __forceinline__ long long matrix() const { return (direction * p.batch + batch) * p.heads + head; }
+    __device__ __forceinline__ long long origin(const Tensor &x) const { return batch * x.batch + head * x.head; }
     __device__ __forceinline__ long long place(const Stretch &tokens, int token) const {  // in a (B, T, H) tensor
         return (batch * p.tokens + tokens.first + tokens.step * token) * p.heads + head;
     }
 
-    __device__ __forceinline__ void store(const Result &to, long long at, float x, float other) const {
+    __device__ __forceinline__ void store(const Gradient &to, long long at, float x, float other) const {
         if (p.second) write(to.data, to.type, at, x + other);
         else to.partial[at] = x;
     }
 
-    // G by S_t becomes G by S_{t-1}, which is given as S; the token's parts of the gradients go to four slots.
-    __device__ __forceinline__ void step(
-        float (&G)[VALUE_ROWS][CHUNK_KEYS], const float (&S)[VALUE_ROWS][CHUNK_KEYS], int token, float share, int slot
-    ) const {
-        float r[CHUNK_KEYS], k[CHUNK_KEYS], b[CHUNK_KEYS], dy[VALUE_ROWS];
-        float ds[VALUE_ROWS] = {}, dv[VALUE_ROWS] = {};
-        float dk[CHUNK_KEYS] = {}, db[CHUNK_KEYS] = {}, dd[CHUNK_KEYS] = {}, da[CHUNK_KEYS] = {};
-        load4(r, &chunk.r[token][key]);
-        load4(k, &chunk.k[token][key]);
-        load4(b, &chunk.b[token][key]);
-        load4(dy, &chunk.dy[token][row]);
-#pragma unroll
-        for (int i = 0; i < VALUE_ROWS; ++i) {
-#pragma unroll
-            for (int j = 0; j < CHUNK_KEYS; ++j) {
-                G[i][j] += dy[i] * share * r[j];
-                ds[i] += G[i][j] * b[j];
-                dv[i] += G[i][j] * k[j];
-            }
-        }
-        float v[VALUE_ROWS], s[VALUE_ROWS];
-        load4(v, &chunk.v[token][row]);
-        load4(s, &chunk.s[token][row]);
-#pragma unroll
-        for (int i = 0; i < VALUE_ROWS; ++i)
-#pragma unroll
-            for (int j = 0; j < CHUNK_KEYS; ++j) {
-                dk[j] += G[i][j] * v[i];
-                db[j] += G[i][j] * s[i];
-                dd[j] += G[i][j] * S[i][j];
-            }
-        sum_to_all<ROW_LANES>(ds);
-        float d[CHUNK_KEYS], a[CHUNK_KEYS];
-        load4(d, &chunk.d[token][key]);
-        load4(a, &chunk.a[token][key]);
-#pragma unroll
-        for (int i = 0; i < VALUE_ROWS; ++i)
-#pragma unroll
-            for (int j = 0; j < CHUNK_KEYS; ++j) {
-                da[j] += S[i][j] * ds[i];
-                G[i][j] = G[i][j] * d[j] + ds[i] * a[j];
-            }
-        put(slot, dk);
-        put(slot + 1, db);
-        put(slot + 2, da);
-        put(slot + 3, dd);
-        float one = distribute<ROW_LANES>(dv, lane);
-        __syncwarp();  // all lanes of these rows have read s
-        if (lane % ROW_LANES < VALUE_ROWS) chunk.s[token][row + (lane & 1) * 2 + (lane >> 1 & 1)] = one;
+    // What the tokens need from the first sweep on; what only the sums over columns need.
+    __device__ __forceinline__ void stage_input(T *to, Input name, const Stretch &tokens) const {
+        const Tensor &x = p.inputs[name];
+        stage<BACKWARD_THREADS, N>(to, x, origin(x), tokens.first, tokens.step, tokens.count, TILE);
+    }
+    __device__ __forceinline__ void start_inputs(int i) const {
+        Inputs<T> &to = shared.inputs[i & 1];
+        const Stretch tokens = stretch(i);
+        stage_decays<BACKWARD_THREADS, T>(&to.d[0][0], p.inputs[W], origin(p.inputs[W]), tokens, TILE);
+        stage_input(&to.dy[0][0], DY, tokens);
+        stage_input(&to.r[0][0], R, tokens);
+        stage_input(&to.k[0][0], K, tokens);
+        stage_input(&to.a[0][0], A, tokens);
+        stage_input(&to.b[0][0], B, tokens);
+    }
+    __device__ __forceinline__ void finish_inputs(int i) const {
+        finish_decays<BACKWARD_THREADS, T>(&shared.inputs[i & 1].d[0][0], stretch(i).count, TILE);
+    }
+    __device__ __forceinline__ void start_values(const Stretch &tokens) const {
+        const Tensor sums{p.sums + matrix() * p.tokens * N, 0, N, 0, 1, FLOAT32, 1};
+        stage_input(&shared.v[0][0], V, tokens);
+        stage<BACKWARD_THREADS, N>(&shared.s[0][0], sums, 0, tokens.first, tokens.step, tokens.count, TILE);
     }
 
-    // dr and dgate of SUB tokens, while the states before them are made from the first of these. They are sums over the
-    // rows of S_t dy_t, here by way of S_{t-1} dy_t, so that the state after the last token need not be made.
-    __device__ __forceinline__ void receptance(
-        float (&before)[SUB][VALUE_ROWS][CHUNK_KEYS], const Stretch &tokens, int first, float shares
-    ) const {
-        int token = first + warp;  // whose sums this warp adds up
-        bool mine = warp < SUB && token < tokens.count;
-        long long at = mine ? place(tokens, token) : 0;
-        float2 other{0, 0};
-        float other_gate = 0;
-        if (mine && p.second) {
-            other = float2{p.dr.partial[at * N + 2 * lane], p.dr.partial[at * N + 2 * lane + 1]};
-            other_gate = p.dgate.partial[at];
-        }
-#pragma unroll
-        for (int n = 0; n < SUB; ++n) {
-            if (n > 0) after(before[n], before[n - 1], first + n - 1);
-            float rho[CHUNK_KEYS] = {}, dy[VALUE_ROWS], v[VALUE_ROWS], s[VALUE_ROWS], v_dy = 0, s_dy = 0;
-            load4(dy, &chunk.dy[first + n][row]);
-            load4(v, &chunk.v[first + n][row]);
-            load4(s, &chunk.s[first + n][row]);
-#pragma unroll
-            for (int i = 0; i < VALUE_ROWS; ++i) {
-                v_dy += v[i] * dy[i];
-                s_dy += s[i] * dy[i];
-#pragma unroll
-                for (int j = 0; j < CHUNK_KEYS; ++j) rho[j] += before[n][i][j] * dy[i];
-            }
-            float d[CHUNK_KEYS], k[CHUNK_KEYS], b[CHUNK_KEYS];
-            load4(d, &chunk.d[first + n][key]);
-            load4(k, &chunk.k[first + n][key]);
-            load4(b, &chunk.b[first + n][key]);
-#pragma unroll
-            for (int j = 0; j < CHUNK_KEYS; ++j) rho[j] = rho[j] * d[j] + s_dy * b[j] + v_dy * k[j];
-            put(n, rho);
-        }
-        float share = __shfl_sync(ALL_LANES, shares, token % TILE);
-        __syncthreads();
-        if (mine) {
-            float2 rho = add_up(warp);
-            float dgate[1] = {rho.x * chunk.r[token][2 * lane] + rho.y * chunk.r[token][2 * lane + 1]};
-            sum_to_all<32>(dgate);
-            store(p.dr, at * N + 2 * lane, rho.x * share, other.x);
-            store(p.dr, at * N + 2 * lane + 1, rho.y * share, other.y);
-            if (lane == 0) store(p.dgate, at, direction ? -dgate[0] : dgate[0], other_gate);
-        }
-        __syncthreads();
+    // The share of the direction in y, of the token that has the number of the lane.
+    __device__ __forceinline__ float read_share(const Stretch &tokens) const {
+        if (lane >= tokens.count) return 0;
+        long long token = tokens.first + tokens.step * lane;
+        float share = read(p.gate.data, p.gate.type, origin(p.gate) + token * p.gate.token);
+        return direction ? 1 - share : share;
     }
 
-    // Two tokens, the later first; then each warp adds up one of their 2 * 4 gradients.
-    __device__ __forceinline__ void two_steps(
-        float (&G)[VALUE_ROWS][CHUNK_KEYS], const float (&S)[VALUE_ROWS][CHUNK_KEYS],
-        const float (&next_S)[VALUE_ROWS][CHUNK_KEYS], const Stretch &tokens, int first, float shares
+    // By rows. G by the state after the last token of the tile becomes G by the one before its first. Leaves ds for the
+    // sums over columns, and dv in memory: both are sums over the keys of a row, which lie in one warp.
+    __device__ __forceinline__ void rows(
+        float (&G)[ROW_ROWS][KEYS], const Inputs<T> &x, const Stretch &tokens, float shares
     ) const {
-        int token = first + warp / 4, which = warp % 4;
-        bool mine = token < tokens.count;
-        const Result &to = p.over_rows[which];
-        long long at = mine ? place(tokens, token) * N + 2 * lane : 0;
-        float2 other{0, 0}, factor{1, 1};
-        if (mine && p.second) other = float2{to.partial[at], to.partial[at + 1]};
-        if (mine && which == 3) {
-            const Tensor &w = p.inputs[W];
-            long long from = batch * w.batch + head * w.head + (tokens.first + tokens.step * token) * w.token;
-            factor.x = decay_gradient(read(w.data, w.type, from + 2 * lane * w.channel));
-            factor.y = decay_gradient(read(w.data, w.type, from + (2 * lane + 1) * w.channel));
+#pragma unroll 1
+        for (int first = (tokens.count - 1) / SUB * SUB; first >= 0; first -= SUB) {
+            // After the sums of four tokens are distributed, this thread has one: of which token and row.
+            const int mine = first + (lane & 1) * 2 + (lane >> 1 & 1);
+            const bool stores = mine < tokens.count;
+            const long long at = stores ? place(tokens, mine) * N + row() + (lane >> 2 & 1) : 0;
+            const float other = stores && p.second ? p.dv.partial[at] : 0;
+            float dv[SUB * ROW_ROWS];
+#pragma unroll
+            for (int n = SUB - 1; n >= 0; --n) {
+                const int token = first + n;
+                const float share = __shfl_sync(ALL_LANES, shares, token);
+                float dy[ROW_ROWS], ds[ROW_ROWS];
+                load2(dy, &x.dy[token][row()]);
+#pragma unroll
+                for (int i = 0; i < ROW_ROWS; ++i) dy[i] *= share, ds[i] = 0, dv[n * ROW_ROWS + i] = 0;
+#pragma unroll
+                for (int half = 0; half < KEYS; half += 4) {
+                    float r[4], k[4], b[4];
+                    load4(r, &x.r[token][row_key(half)]);
+                    load4(k, &x.k[token][row_key(half)]);
+                    load4(b, &x.b[token][row_key(half)]);
+#pragma unroll
+                    for (int i = 0; i < ROW_ROWS; ++i)
+#pragma unroll
+                        for (int j = 0; j < 4; ++j) {
+                            G[i][half + j] += dy[i] * r[j];
+                            ds[i] += G[i][half + j] * b[j];
+                            dv[n * ROW_ROWS + i] += G[i][half + j] * k[j];
+                        }
+                }
+                sum_to_all<KEY_LANES>(ds);
+#pragma unroll
+                for (int half = 0; half < KEYS; half += 4) {
+                    float d[4], a[4];
+                    load4(d, &x.d[token][row_key(half)]);
+                    load4(a, &x.a[token][row_key(half)]);
+#pragma unroll
+                    for (int i = 0; i < ROW_ROWS; ++i)
+#pragma unroll
+                        for (int j = 0; j < 4; ++j) G[i][half + j] = G[i][half + j] * d[j] + ds[i] * a[j];
+                }
+                if (lane % KEY_LANES == 0)
+                    *reinterpret_cast<float2 *>(&shared.ds[token][row()]) = float2{ds[0], ds[1]};
+            }
+            const float one = distribute<1, KEY_LANES>(dv, lane);
+            if (stores) store(p.dv, at, one, other);
         }
-        step(G, next_S, first + 1, __shfl_sync(ALL_LANES, shares, first + 1), 4);
-        step(G, S, first, __shfl_sync(ALL_LANES, shares, first), 0);
-        __syncthreads();
-        if (mine) {
-            float2 x = add_up(warp);
-            store(to, at, x.x * factor.x, other.x);
-            store(to, at + 1, x.y * factor.y, other.y);
+    }
+
+    // By columns. The state after the token from the one before it; S a is known, so that no row need be added up.
+    __device__ __forceinline__ void after(
+        float (&to)[COLUMN_ROWS][COLUMN_KEYS], const float (&S)[COLUMN_ROWS][COLUMN_KEYS], const Inputs<T> &x, int token
+    ) const {
+        float d[COLUMN_KEYS], k[COLUMN_KEYS], b[COLUMN_KEYS];
+        load2(d, &x.d[token][column()]);
+        load2(k, &x.k[token][column()]);
+        load2(b, &x.b[token][column()]);
+#pragma unroll
+        for (int half = 0; half < COLUMN_ROWS; half += 4) {
+            float v[4], s[4];
+            load4(v, &shared.v[token][column_row(half)]);
+            load4(s, &shared.s[token][column_row(half)]);
+#pragma unroll
+            for (int i = 0; i < 4; ++i)
+#pragma unroll
+                for (int j = 0; j < COLUMN_KEYS; ++j)
+                    to[half + i][j] = S[half + i][j] * d[j] + s[i] * b[j] + v[i] * k[j];
         }
-        __syncthreads();
+    }
+
+    // S dy of a state and a token.
+    __device__ __forceinline__ void times_dy(
+        float *sums, const float (&S)[COLUMN_ROWS][COLUMN_KEYS], const Inputs<T> &x, int token
+    ) const {
+#pragma unroll
+        for (int j = 0; j < COLUMN_KEYS; ++j) sums[j] = 0;
+#pragma unroll
+        for (int half = 0; half < COLUMN_ROWS; half += 4) {
+            float dy[4];
+            load4(dy, &x.dy[token][column_row(half)]);
+#pragma unroll
+            for (int i = 0; i < 4; ++i)
+#pragma unroll
+                for (int j = 0; j < COLUMN_KEYS; ++j) sums[j] += S[half + i][j] * dy[i];
+        }
+    }
+
+    // The states before SUB tokens, from that before the first, and on the way dr and the warp's part of dgate: sums over
+    // the rows of S_t dy_t.
+    __device__ __forceinline__ void states(
+        float (&before)[SUB][COLUMN_ROWS][COLUMN_KEYS], const Inputs<T> &x, const Stretch &tokens, int first, float shares
+    ) const {
+        const int mine = first + (lane >> 2 & 1) * 2 + (lane >> 3 & 1), key = column() + (lane >> 4);
+        const bool stores = mine < tokens.count;
+        const long long at = stores ? place(tokens, mine) * N + key : 0;
+        const float other = stores && p.second ? p.dr.partial[at] : 0;
+        float sums[SUB * COLUMN_KEYS];
+#pragma unroll
+        for (int n = 0; n + 1 < SUB; ++n) {
+            after(before[n + 1], before[n], x, first + n);
+            times_dy(sums + n * COLUMN_KEYS, before[n + 1], x, first + n);
+        }
+        // Of the last by way of the state before it, so that the one after it need not be made.
+        const int last = first + SUB - 1;
+        float *own = sums + (SUB - 1) * COLUMN_KEYS, v_dy = 0, s_dy = 0;
+        times_dy(own, before[SUB - 1], x, last);
+#pragma unroll
+        for (int half = 0; half < COLUMN_ROWS; half += 4) {
+            float dy[4], v[4], s[4];
+            load4(dy, &x.dy[last][column_row(half)]);
+            load4(v, &shared.v[last][column_row(half)]);
+            load4(s, &shared.s[last][column_row(half)]);
+#pragma unroll
+            for (int i = 0; i < 4; ++i) v_dy += v[i] * dy[i], s_dy += s[i] * dy[i];
+        }
+        float d[COLUMN_KEYS], k[COLUMN_KEYS], b[COLUMN_KEYS];
+        load2(d, &x.d[last][column()]);
+        load2(k, &x.k[last][column()]);
+        load2(b, &x.b[last][column()]);
+#pragma unroll
+        for (int j = 0; j < COLUMN_KEYS; ++j) own[j] = own[j] * d[j] + s_dy * b[j] + v_dy * k[j];
+
+        const float sum = distribute<4, 32>(sums, lane), share = __shfl_sync(ALL_LANES, shares, mine);
+        if (stores) store(p.dr, at, sum * share, other);
+        float dgate = sum * to_float(x.r[mine][key]);
+        dgate += __shfl_xor_sync(ALL_LANES, dgate, 1);
+        dgate += __shfl_xor_sync(ALL_LANES, dgate, 2);
+        dgate += __shfl_xor_sync(ALL_LANES, dgate, 16);
+        if ((lane & 19) == 0) shared.dgate[warp][mine] = dgate;
+    }
+
+    // By columns. G by S_t becomes G by S_{t-1}, which is given as S; dk db da dw of the token are sums over the rows of a
+    // column, which lie in one warp.
+    __device__ __forceinline__ void column_sums(
+        float (&G)[COLUMN_ROWS][COLUMN_KEYS], const float (&S)[COLUMN_ROWS][COLUMN_KEYS], const Inputs<T> &x,
+        const Stretch &tokens, int token, float shares
+    ) const {
+        // After the sums are distributed, this thread has one: of which of them and which key.
+        const int which = (lane >> 2 & 1) * 2 + (lane >> 3 & 1), key = column() + (lane >> 4);
+        const Gradient &to = p.over_rows[which];
+        const bool stores = token < tokens.count;
+        const long long at = stores ? place(tokens, token) * N + key : 0;
+        const float other = stores && p.second ? to.partial[at] : 0;
+        float w = 0;
+        if (stores && which == 3) {
+            long long t = tokens.first + tokens.step * token;
+            w = to_float(read_as<T>(p.inputs[W], origin(p.inputs[W]) + t * p.inputs[W].token + key * p.inputs[W].channel));
+        }
+        const float share = __shfl_sync(ALL_LANES, shares, token);
+        float r[COLUMN_KEYS], d[COLUMN_KEYS], a[COLUMN_KEYS], sums[4 * COLUMN_KEYS] = {};
+        load2(r, &x.r[token][column()]);
+        load2(d, &x.d[token][column()]);
+        load2(a, &x.a[token][column()]);
+#pragma unroll
+        for (int j = 0; j < COLUMN_KEYS; ++j) r[j] *= share;
+#pragma unroll
+        for (int half = 0; half < COLUMN_ROWS; half += 4) {
+            float dy[4], v[4], s[4], ds[4];
+            load4(dy, &x.dy[token][column_row(half)]);
+            load4(v, &shared.v[token][column_row(half)]);
+            load4(s, &shared.s[token][column_row(half)]);
+            load4(ds, &shared.ds[token][column_row(half)]);
+#pragma unroll
+            for (int i = 0; i < 4; ++i)
+#pragma unroll
+                for (int j = 0; j < COLUMN_KEYS; ++j) {
+                    float &g = G[half + i][j];
+                    g += dy[i] * r[j];
+                    sums[j] += g * v[i];
+                    sums[COLUMN_KEYS + j] += g * s[i];
+                    sums[2 * COLUMN_KEYS + j] += S[half + i][j] * ds[i];
+                    sums[3 * COLUMN_KEYS + j] += S[half + i][j] * g;
+                    g = g * d[j] + ds[i] * a[j];
+                }
+        }
+        const float sum = distribute<4, 32>(sums, lane);
+        if (stores) store(to, at, which == 3 ? sum * decay_gradient(w) : sum, other);
+    }
+
+    __device__ __forceinline__ void columns(
+        float (&G)[COLUMN_ROWS][COLUMN_KEYS], const Inputs<T> &x, const Stretch &tokens, int c, float shares
+    ) const {
+        const float *kept = p.states + (matrix() * ((p.tokens - 1) / TILE + 1) + c) * (N * N) + column();
+#pragma unroll 1
+        for (int first = (tokens.count - 1) / SUB * SUB; first >= 0; first -= SUB) {
+            float before[SUB][COLUMN_ROWS][COLUMN_KEYS];
+#pragma unroll
+            for (int i = 0; i < COLUMN_ROWS; ++i) load2(before[0][i], kept + column_row(i) * N);
+#pragma unroll 1
+            for (int token = 0; token < first; ++token) after(before[0], before[0], x, token);
+            states(before, x, tokens, first, shares);
+            column_sums(G, before[3], x, tokens, first + 3, shares);
+            column_sums(G, before[2], x, tokens, first + 2, shares);
+            after(before[1], before[0], x, first);  // again: its registers were of more use in between
+            column_sums(G, before[1], x, tokens, first + 1, shares);
+            column_sums(G, before[0], x, tokens, first, shares);
+        }
+    }
+
+    // The warps' parts of dgate, in a fixed order.
+    __device__ __forceinline__ void store_dgate(const Stretch &tokens) const {
+        if (threadIdx.x >= tokens.count) return;
+        long long at = place(tokens, threadIdx.x);
+        float other = p.second ? p.dgate.partial[at] : 0, sum = 0;
+#pragma unroll
+        for (int i = 0; i < WARPS; ++i) sum += shared.dgate[i][threadIdx.x];
+        store(p.dgate, at, direction ? -sum : sum, other);
     }
 
     __device__ __forceinline__ void run() const {
-        float G[VALUE_ROWS][CHUNK_KEYS], before[SUB][VALUE_ROWS][CHUNK_KEYS];
-        const long long matrix = (direction * p.batch + batch) * p.heads + head;
-        const long long begin = p.begin[direction], end = p.end[direction];
-        float *carry = p.carry + (matrix * N + row) * N + key;
+        float row_G[ROW_ROWS][KEYS], column_G[COLUMN_ROWS][COLUMN_KEYS];
+        float *carry = p.carry + matrix() * N * N;
 #pragma unroll
-        for (int i = 0; i < VALUE_ROWS; ++i)
+        for (int i = 0; i < ROW_ROWS; ++i)
 #pragma unroll
-            for (int j = 0; j < CHUNK_KEYS; ++j) G[i][j] = p.second ? carry[i * N + j] : 0;
-        const int low = static_cast<int>(begin / TILE), high = static_cast<int>((end + TILE - 1) / TILE);
-        for (int i = low; i < high; ++i) {  // against the direction: the last chunk that it met comes first
-            const int c = direction ? i : low + high - 1 - i;
-            const Stretch tokens(c, direction, begin, end);
-            const Tensor sums{p.sums + matrix * p.tokens * N, 0, N, 0, 1, FLOAT32, 1};
-#pragma unroll 1
-            for (int j = 0; j < INPUTS; ++j) fill(&chunk.dy[0][0] + j * TILE * N, p.inputs[j], tokens, j == W);
-            fill_from<float>(&chunk.s[0][0], sums, tokens, false);
-            float shares = 0;  // of the direction in y: a token's is with the lane of its number
-            if (lane < tokens.count) {
-                long long at = batch * p.gate.batch + head * p.gate.head;
-                shares = read(p.gate.data, p.gate.type, at + (tokens.first + tokens.step * lane) * p.gate.token);
-                shares = direction ? 1 - shares : shares;
-            }
-            __syncthreads();
-            for (int first = (tokens.count - 1) / SUB * SUB; first >= 0; first -= SUB) {
-                const float *kept = p.states + ((matrix * ((p.tokens - 1) / TILE + 1) + c) * N + row) * N + key;
+            for (int j = 0; j < KEYS; ++j) row_G[i][j] = p.second ? carry[(row() + i) * N + row_key(j)] : 0;
 #pragma unroll
-                for (int j = 0; j < VALUE_ROWS; ++j) load4(before[0][j], kept + j * N);
-                for (int token = 0; token < first; ++token) after(before[0], before[0], token);
-                receptance(before, tokens, first, shares);
-                two_steps(G, before[2], before[3], tokens, first + 2, shares);
-                after(before[1], before[0], first);  // again: its registers were of more use in between
-                two_steps(G, before[0], before[1], tokens, first, shares);
+        for (int i = 0; i < COLUMN_ROWS; ++i)
+#pragma unroll
+            for (int j = 0; j < COLUMN_KEYS; ++j)
+                column_G[i][j] = p.second ? carry[column_row(i) * N + column() + j] : 0;
+        float shares = 0;
+        for (int i = -1; i < high - low; ++i) {
+            float next_shares = 0;
+            if (i >= 0) {
+                const Stretch tokens = stretch(i);
+                start_values(tokens);
+                if (i > 0) store_dgate(stretch(i - 1));
+                rows(row_G, shared.inputs[i & 1], tokens, shares);
+                wait_for_copies();
+                __syncthreads();
             }
-#pragma unroll 1
-            for (int j = threadIdx.x; j < tokens.count * N; j += WARPS * 32) {
-                long long at = place(tokens, j / N) * N + j % N;
-                store(p.dv, at, (&chunk.s[0][0])[j], p.second ? p.dv.partial[at] : 0);
+            if (i + 1 < high - low) {
+                start_inputs(i + 1);
+                next_shares = read_share(stretch(i + 1));
             }
+            if (i >= 0) columns(column_G, shared.inputs[i & 1], stretch(i), chunk(i), shares);
+            if (i + 1 < high - low) finish_inputs(i + 1);
+            shares = next_shares;
             __syncthreads();
         }
+        if (low < high) store_dgate(stretch(high - low - 1));
         if (!p.second)
 #pragma unroll
-            for (int i = 0; i < VALUE_ROWS; ++i) store4(carry + i * N, G[i]);
+            for (int i = 0; i < ROW_ROWS; ++i)
+#pragma unroll
+                for (int j = 0; j < KEYS; ++j) carry[(row() + i) * N + row_key(j)] = row_G[i][j];
     }
 };
 
@@ -712,6 +826,11 @@ struct Backward {
 #define KEEP_STATES(NAME, T)                                                                                         \
     extern "C" __global__ void __launch_bounds__(THREADS, 4) NAME(const __grid_constant__ SweepArguments arguments) { \
         keep_states<T>(arguments);                                                                                   \
+    }
+#define BACKWARD(NAME, T)                                                                    \
+    extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS, 2)                        \
+        NAME(const __grid_constant__ BackwardArguments arguments) {                          \
+        Backward<T>(arguments, shared_memory).run();                                         \
     }
 
 // Wide blocks, of all 64 rows, use shared memory best; narrow ones, of 16, keep more multiprocessors busy.
@@ -725,7 +844,6 @@ KEEP_STATES(bi_wkv7_states_f32, float)
 KEEP_STATES(bi_wkv7_states_bf16, bfloat16)
 KEEP_STATES(bi_wkv7_states_f16, float16)
 
-extern "C" __global__ void __launch_bounds__(WARPS * 32, 2)
-    bi_wkv7_backward(const __grid_constant__ BackwardArguments arguments) {
-    Backward(arguments, shared_memory).run();
-}
+BACKWARD(bi_wkv7_backward_f32, float)
+BACKWARD(bi_wkv7_backward_bf16, bfloat16)
+BACKWARD(bi_wkv7_backward_f16, float16)
