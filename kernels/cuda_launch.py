@@ -82,7 +82,7 @@ class BackwardArguments(ctypes.Structure):
     """Of the ``backward`` kernel."""
 
     _fields_ = [
-        ("inputs", _Tensor * len(NAMES)),  # dy r w k v a b
+        ("inputs", _Tensor * len(NAMES)),  # dy r k a b w v
         ("gate", _Tensor),
         ("over_rows", _Gradient * len(SUMS_OVER_ROWS)),
         *((name, _Gradient) for name in ("dr", "dv", "dgate")),
@@ -241,7 +241,7 @@ def backward(
         else:
             setattr(arguments, f"d{name}", result)
     arguments.gate = _tensor(gate)
-    arguments.inputs[:] = [_tensor(x) for x in (dy, r, w, k, v, a, b)]
+    arguments.inputs[:] = [_tensor(x) for x in (dy, r, k, a, b, w, v)]
     arguments.states, arguments.sums, arguments.carry = (x.data_ptr() for x in (states, sums, carry))
     halfway = _halfway(tokens)
     dtype = _staged(dy, r, w, k, v, a, b)
@@ -337,7 +337,7 @@ def backward_shared_bytes(dtype: torch.dtype) -> int:
     """Shared memory of a block of the backward.
 
     Two tiles of d in float32 and of dy, r, k, a, b in their own dtype; one of v, and in float32 one of S a and one of
-    its gradient; each warp's part of the gate's gradient.
+    its gradient; two of the directions' shares in y, and each warp's part of their gradient.
     """
     warps = BACKWARD_THREADS // 32
-    return TILE * (2 * N * (4 + 5 * dtype.itemsize) + N * (dtype.itemsize + 4 + 4) + 4 * warps)
+    return TILE * (2 * N * (4 + 5 * dtype.itemsize) + N * (dtype.itemsize + 4 + 4) + 4 * (2 + warps))

@@ -8,7 +8,7 @@ import kernel_cases as cases
 import numpy as np
 import pytest
 import torch
-from cuda_emulator import Emulator
+from cuda_emulator import Emulator, EmulatorError
 from guarded_memory import GuardedMemory
 from torch import Tensor
 
@@ -274,12 +274,13 @@ def test_results_beyond_32_bits(run: Emulator, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [FEW, MANY])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_the_order_of_threads_does_not_matter(
-    libraries: Path, monkeypatch: pytest.MonkeyPatch, count: int
+    libraries: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, count: int
 ) -> None:
     set_multiprocessors(monkeypatch, count)
-    inputs = cases.in_dtype(cases.inputs(1, 53, 1), torch.bfloat16)
-    dy = cases.incoming(1, 53, 1)
+    inputs = cases.in_dtype(cases.inputs(1, 101, 1), dtype)
+    dy = cases.incoming(1, 101, 1).to(dtype)
     results = []
     for seed in range(2, 8):
         run = Emulator(libraries, seed)
@@ -289,13 +290,37 @@ def test_the_order_of_threads_does_not_matter(
             assert torch.equal(x, y), f"{name} depends on the order"
 
 
-@pytest.mark.parametrize("count", [FEW, MANY])
-def test_a_missing_barrier_is_seen(libraries: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """What the test before this one is good for."""
-    set_multiprocessors(monkeypatch, count)
-    inputs = cases.in_dtype(cases.inputs(1, 53, 1), torch.bfloat16)
-    results = [
-        cuda_launch.forward(Emulator(libraries, seed, ("ARWKV_WITHOUT_A_BARRIER",)), *inputs)
-        for seed in range(2, 5)
-    ]
-    assert not all(torch.equal(results[0], other) for other in results[1:])
+BARRIER, WAIT = "__syncthreads();", "wait_for_copies();"
+BARRIERS, WAITS = 5, 2  # forward, states, and before the first tile and twice a tile of the backward; of any tile, of v
+
+MISSING = [*((BARRIER, i) for i in range(BARRIERS)), *((WAIT, i) for i in range(WAITS))]
+
+
+def test_all_barriers_and_waits_are_known() -> None:
+    source = cuda_launch.SOURCE.read_text("utf-8")
+    assert (source.count(BARRIER), source.count(WAIT)) == (BARRIERS, WAITS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(("statement", "number"), MISSING, ids=str)
+def test_each_barrier_and_wait_is_missed(
+    libraries: Path, tmp_path: Path, statement: str, number: int, dtype: torch.dtype
+) -> None:
+    """What the test of the order is good for: without any one of them, results depend on it, or it is an error."""
+    parts = cuda_launch.SOURCE.read_text("utf-8").split(statement)
+    broken = tmp_path / "broken.cu"
+    before, after = statement.join(parts[: number + 1]), statement.join(parts[number + 1 :])
+    broken.write_text(f"{before};{after}", "utf-8")
+    inputs = cases.in_dtype(cases.inputs(1, 101, 1), dtype)
+    dy = cases.incoming(1, 101, 1).to(dtype)
+    results = []
+    for seed in range(2, 5):
+        run = Emulator(libraries, seed, source=broken)
+        try:
+            results.append((cuda_launch.forward(run, *inputs), *cuda_launch.backward(run, dy, *inputs)))
+        except EmulatorError as error:
+            assert "not waited for" in str(error)
+            return
+    assert not all(
+        torch.equal(x, y) for other in results[1:] for x, y in zip(results[0], other, strict=True)
+    )

@@ -9,9 +9,9 @@
 // Forward. A block of four warps owns 16 * ROWS rows of the state of one (direction, head, sequence). Rows need
 // nothing of each other. The 64 keys of a row lie over 8 lanes, in registers, so that S a costs three shuffles. The
 // directions share a kernel: the second walks the same addresses with the opposite sign. They meet without flags or
-// atomics: in the first launch each covers its own half of the tokens and leaves its y and its state in scratch
-// memory, in the second it goes on over the other half, finds the other's y there, and stores the two, mixed by the
-// gate.
+// atomics: in the first launch each covers its own half of the tokens and leaves its y where the result will be, and
+// its state in scratch memory; in the second it goes on over the other half, finds the other's y there, and stores the
+// two in its place, mixed by the gate.
 //
 // Life of a tile of 16 tokens: its copies to shared memory are started (cp.async from sm_80 on) while the tile before
 // it is computed; when that is done, each thread waits for its own copies and turns the w among them into d; then
@@ -20,14 +20,23 @@
 // the state that makes S_t also sums S_t r_t (y) and S_t a_{t+1}.
 //
 // DRAM traffic in bytes a token and head, 16-bit tensors: r w k v a b by each direction 2 * 768, y of the first half
-// written and read 2 * 256, y 128, gate 2: 2,178. The state does not leave the registers between a half's ends.
+// written and read 2 * 128, y 128, gate 2: 1,922. The state does not leave the registers between a half's ends. The y
+// that is mixed with the other has been rounded to the type of y, as that of the published model has.
 //
 // Backward. The states of both directions are written before every 16th token, and S a of every token, by the
-// `states` kernels. `backward` then goes through the chunks of 16 in the opposite order. From the kept state and S a,
-// states are made again by multiplications and additions alone, so that decays of 0 and 1 are as good as others;
-// three at a time are in registers. A block of eight warps owns all 64 rows of a (direction, head, sequence), so that
-// the gradients that are sums over rows are added up in shared memory, in a fixed order. The directions meet as in
-// the forward: what the first launch has summed lies in scratch memory for the second.
+// `states` kernels. `backward` then goes through the chunks of 16 in the opposite order. A block of eight warps owns
+// all 64 rows of a (direction, head, sequence). From the kept state and S a, states are made again by multiplications
+// and additions alone, so that decays of 0 and 1 are as good as others; three at a time are in registers. The
+// directions meet as in the forward: what the first launch has summed lies in scratch memory for the second.
+//
+// Some gradients are sums over the keys of a row (dv, and ds = G b, for which the next G waits), others over the rows
+// of a column (dr dk db da dw). Either are added up inside a warp, by shuffles, because each tile is swept twice: first
+// `rows` has 8 whole rows of G in each warp, then `columns` has 8 whole columns of G and S. Both carry G along, so that
+// only ds goes from one to the other, through shared memory.
+//
+// Life of its tile: copies are started before a sweep, and waited for after it. While the columns of the tile before
+// are swept, d dy r k a b come into the one of two buffers that is free; barrier; while the rows are swept, v and S a
+// come, which the columns alone need; barrier, which ds needs besides; the columns are swept. Two barriers a tile.
 //
 // DRAM traffic, as above: `states` reads w k v a b 2 * 640 and writes S 2 * 1,024 and S a 2 * 256; `backward` reads
 // these 2 * 1,280, its seven inputs 2 * 896, the gate 2 * 2, writes and reads the first launch's sums 2 * 1,540, and
@@ -35,15 +44,16 @@
 
 constexpr int N = 64;
 constexpr int TILE = 16;       // tokens in shared memory at a time, and from one kept state to the next
-constexpr int KEY_LANES = 8;   // forward: lanes that share a row
+constexpr int KEY_LANES = 8;   // lanes that share a row
 constexpr int KEYS = N / KEY_LANES;
 constexpr int THREADS = 128;   // of a forward block
 constexpr int GROUPS = THREADS / KEY_LANES;
 constexpr int SUB = 4;         // backward: tokens whose states are made at a time
 constexpr int WARPS = 8;       // of a backward block
 constexpr int BACKWARD_THREADS = WARPS * 32;
-constexpr int ROW_ROWS = 2;                       // backward, by rows: those of a thread, in 8 lanes as above
-constexpr int COLUMN_ROWS = 8, COLUMN_KEYS = 2;   // by columns: of a thread
+constexpr int OWN = N / WARPS;            // rows, and then columns, of a warp
+constexpr int ROW_ROWS = OWN * KEY_LANES / 32;  // of a thread that has KEYS keys of each
+constexpr int COLUMN_KEYS = 2, COLUMN_ROWS = N * OWN / 32 / COLUMN_KEYS;  // of a thread, by columns
 constexpr unsigned ALL_LANES = 0xffffffffu;
 constexpr float MAX_LOG_LOG_DECAY = 80.0f;
 
@@ -87,7 +97,7 @@ struct SweepArguments {
     int fused, unused;  // 1: y has the other direction's already, and gets both, mixed by the gate
 };
 
-enum Input { DY, R, W, K, V, A, B, INPUTS };
+enum Input { DY, R, K, A, B, W, V, INPUTS };
 
 struct BackwardArguments {
     Tensor inputs[INPUTS], gate;
@@ -478,15 +488,16 @@ __device__ __forceinline__ void keep_states(const SweepArguments &p) {
 template <typename T>
 struct Inputs {
     float d[TILE][N];
-    T dy[TILE][N], r[TILE][N], k[TILE][N], a[TILE][N], b[TILE][N];
+    T dy[TILE][N], r[TILE][N], k[TILE][N], a[TILE][N], b[TILE][N];  // as `Input` has them
 };
 
 template <typename T>
 struct BackwardShared {
     Inputs<T> inputs[2];
     T v[TILE][N];
-    float s[TILE][N];   // S a
-    float ds[TILE][N];  // G b, from those who have rows to those who have columns
+    float s[TILE][N];          // S a
+    float ds[TILE][N];         // G b, from those who have rows to those who have columns
+    float share[2][TILE];      // of the direction in y
     float dgate[WARPS][TILE];  // each warp's part
 };
 
@@ -508,11 +519,13 @@ struct Backward {
     }
 
     // By rows: a thread has rows row() and the one after, and keys row_key(j) of them.
-    __device__ __forceinline__ int row() const { return warp * 8 + lane / KEY_LANES * ROW_ROWS; }
+    __device__ __forceinline__ int row() const { return warp * OWN + lane / KEY_LANES * ROW_ROWS; }
     __device__ __forceinline__ int row_key(int j) const { return lane % KEY_LANES * 4 + j % 4 + j / 4 * (N / 2); }
     // By columns: it has keys column() and the one after, and rows column_row(i) of them.
-    __device__ __forceinline__ int column() const { return warp * 8 + lane % 4 * COLUMN_KEYS; }
-    __device__ __forceinline__ int column_row(int i) const { return lane / 4 * 4 + i % 4 + i / 4 * (N / 2); }
+    __device__ __forceinline__ int column() const { return warp * OWN + lane % (OWN / COLUMN_KEYS) * COLUMN_KEYS; }
+    __device__ __forceinline__ int column_row(int i) const {
+        return lane / (OWN / COLUMN_KEYS) * 4 + i % 4 + i / 4 * (N / 2);
+    }
 
     // Against the direction: the last chunk that it met comes first.
     __device__ __forceinline__ int chunk(int i) const { return direction ? low + i : high - 1 - i; }
@@ -530,42 +543,45 @@ struct Backward {
         else to.partial[at] = x;
     }
 
-    // What the tokens need from the first sweep on; what only the sums over columns need.
-    __device__ __forceinline__ void stage_input(T *to, Input name, const Stretch &tokens) const {
+    // The share of the direction in y, of the token that has the number of the thread.
+    __device__ __forceinline__ float read_share(const Stretch &tokens) const {
+        if (threadIdx.x >= tokens.count) return 0;
+        long long token = tokens.first + tokens.step * static_cast<int>(threadIdx.x);
+        float share = read(p.gate.data, p.gate.type, origin(p.gate) + token * p.gate.token);
+        return direction ? 1 - share : share;
+    }
+
+    __device__ __forceinline__ void stage_input(T *to, int name, const Stretch &tokens) const {
         const Tensor &x = p.inputs[name];
         stage<BACKWARD_THREADS, N>(to, x, origin(x), tokens.first, tokens.step, tokens.count, TILE);
     }
-    __device__ __forceinline__ void start_inputs(int i) const {
+
+    // What both sweeps of a tile need; gives this thread's share, which is on its way as the copies are.
+    __device__ __forceinline__ float start_inputs(int i) const {
         Inputs<T> &to = shared.inputs[i & 1];
         const Stretch tokens = stretch(i);
         stage_decays<BACKWARD_THREADS, T>(&to.d[0][0], p.inputs[W], origin(p.inputs[W]), tokens, TILE);
-        stage_input(&to.dy[0][0], DY, tokens);
-        stage_input(&to.r[0][0], R, tokens);
-        stage_input(&to.k[0][0], K, tokens);
-        stage_input(&to.a[0][0], A, tokens);
-        stage_input(&to.b[0][0], B, tokens);
+#pragma unroll 1
+        for (int j = DY; j <= B; ++j) stage_input(&to.dy[0][0] + j * TILE * N, j, tokens);
+        return read_share(tokens);
     }
-    __device__ __forceinline__ void finish_inputs(int i) const {
+
+    __device__ __forceinline__ void finish_inputs(int i, float share) const {
+        if (threadIdx.x < TILE) shared.share[i & 1][threadIdx.x] = share;
         finish_decays<BACKWARD_THREADS, T>(&shared.inputs[i & 1].d[0][0], stretch(i).count, TILE);
     }
+
+    // What only the sweep over columns needs.
     __device__ __forceinline__ void start_values(const Stretch &tokens) const {
         const Tensor sums{p.sums + matrix() * p.tokens * N, 0, N, 0, 1, FLOAT32, 1};
         stage_input(&shared.v[0][0], V, tokens);
         stage<BACKWARD_THREADS, N>(&shared.s[0][0], sums, 0, tokens.first, tokens.step, tokens.count, TILE);
     }
 
-    // The share of the direction in y, of the token that has the number of the lane.
-    __device__ __forceinline__ float read_share(const Stretch &tokens) const {
-        if (lane >= tokens.count) return 0;
-        long long token = tokens.first + tokens.step * lane;
-        float share = read(p.gate.data, p.gate.type, origin(p.gate) + token * p.gate.token);
-        return direction ? 1 - share : share;
-    }
-
     // By rows. G by the state after the last token of the tile becomes G by the one before its first. Leaves ds for the
     // sums over columns, and dv in memory: both are sums over the keys of a row, which lie in one warp.
     __device__ __forceinline__ void rows(
-        float (&G)[ROW_ROWS][KEYS], const Inputs<T> &x, const Stretch &tokens, float shares
+        float (&G)[ROW_ROWS][KEYS], const Inputs<T> &x, const Stretch &tokens, const float *shares
     ) const {
 #pragma unroll 1
         for (int first = (tokens.count - 1) / SUB * SUB; first >= 0; first -= SUB) {
@@ -578,7 +594,7 @@ struct Backward {
 #pragma unroll
             for (int n = SUB - 1; n >= 0; --n) {
                 const int token = first + n;
-                const float share = __shfl_sync(ALL_LANES, shares, token);
+                const float share = shares[token];
                 float dy[ROW_ROWS], ds[ROW_ROWS];
                 load2(dy, &x.dy[token][row()]);
 #pragma unroll
@@ -655,10 +671,11 @@ struct Backward {
         }
     }
 
-    // The states before SUB tokens, from that before the first, and on the way dr and the warp's part of dgate: sums over
-    // the rows of S_t dy_t.
+    // The states before SUB tokens, from that before the first, and on the way dr and the warp's part of dgate: sums
+    // over the rows of S_t dy_t.
     __device__ __forceinline__ void states(
-        float (&before)[SUB][COLUMN_ROWS][COLUMN_KEYS], const Inputs<T> &x, const Stretch &tokens, int first, float shares
+        float (&before)[SUB][COLUMN_ROWS][COLUMN_KEYS], const Inputs<T> &x, const Stretch &tokens, int first,
+        const float *shares
     ) const {
         const int mine = first + (lane >> 2 & 1) * 2 + (lane >> 3 & 1), key = column() + (lane >> 4);
         const bool stores = mine < tokens.count;
@@ -690,7 +707,7 @@ struct Backward {
 #pragma unroll
         for (int j = 0; j < COLUMN_KEYS; ++j) own[j] = own[j] * d[j] + s_dy * b[j] + v_dy * k[j];
 
-        const float sum = distribute<4, 32>(sums, lane), share = __shfl_sync(ALL_LANES, shares, mine);
+        const float sum = distribute<4, 32>(sums, lane), share = shares[mine];
         if (stores) store(p.dr, at, sum * share, other);
         float dgate = sum * to_float(x.r[mine][key]);
         dgate += __shfl_xor_sync(ALL_LANES, dgate, 1);
@@ -699,24 +716,13 @@ struct Backward {
         if ((lane & 19) == 0) shared.dgate[warp][mine] = dgate;
     }
 
-    // By columns. G by S_t becomes G by S_{t-1}, which is given as S; dk db da dw of the token are sums over the rows of a
-    // column, which lie in one warp.
+    // By columns. G by S_t becomes G by S_{t-1}, which is given as S; dk db da dw of the token are sums over the rows of
+    // a column, which lie in one warp.
     __device__ __forceinline__ void column_sums(
         float (&G)[COLUMN_ROWS][COLUMN_KEYS], const float (&S)[COLUMN_ROWS][COLUMN_KEYS], const Inputs<T> &x,
-        const Stretch &tokens, int token, float shares
+        const Stretch &tokens, int token, const float *shares
     ) const {
-        // After the sums are distributed, this thread has one: of which of them and which key.
-        const int which = (lane >> 2 & 1) * 2 + (lane >> 3 & 1), key = column() + (lane >> 4);
-        const Gradient &to = p.over_rows[which];
-        const bool stores = token < tokens.count;
-        const long long at = stores ? place(tokens, token) * N + key : 0;
-        const float other = stores && p.second ? to.partial[at] : 0;
-        float w = 0;
-        if (stores && which == 3) {
-            long long t = tokens.first + tokens.step * token;
-            w = to_float(read_as<T>(p.inputs[W], origin(p.inputs[W]) + t * p.inputs[W].token + key * p.inputs[W].channel));
-        }
-        const float share = __shfl_sync(ALL_LANES, shares, token);
+        const float share = shares[token];
         float r[COLUMN_KEYS], d[COLUMN_KEYS], a[COLUMN_KEYS], sums[4 * COLUMN_KEYS] = {};
         load2(r, &x.r[token][column()]);
         load2(d, &x.d[token][column()]);
@@ -743,12 +749,24 @@ struct Backward {
                     g = g * d[j] + ds[i] * a[j];
                 }
         }
+        // After the sums are distributed, this thread has one: of which gradient and key.
+        const int which = (lane >> 2 & 1) * 2 + (lane >> 3 & 1), key = column() + (lane >> 4);
+        const Gradient &to = p.over_rows[which];
+        const bool stores = token < tokens.count;
+        const long long at = stores ? place(tokens, token) * N + key : 0;
+        const float other = stores && p.second ? to.partial[at] : 0;
+        float w = 0;
+        if (stores && which == 3) {
+            long long t = tokens.first + tokens.step * token;
+const Tensor &from = p.inputs[W];
+            w = to_float(read_as<T>(from, origin(from) + t * from.token + key * from.channel));
+        }
         const float sum = distribute<4, 32>(sums, lane);
         if (stores) store(to, at, which == 3 ? sum * decay_gradient(w) : sum, other);
     }
 
     __device__ __forceinline__ void columns(
-        float (&G)[COLUMN_ROWS][COLUMN_KEYS], const Inputs<T> &x, const Stretch &tokens, int c, float shares
+        float (&G)[COLUMN_ROWS][COLUMN_KEYS], const Inputs<T> &x, const Stretch &tokens, int c, const float *shares
     ) const {
         const float *kept = p.states + (matrix() * ((p.tokens - 1) / TILE + 1) + c) * (N * N) + column();
 #pragma unroll 1
@@ -778,6 +796,10 @@ struct Backward {
     }
 
     __device__ __forceinline__ void run() const {
+        if (low < high) {
+            finish_inputs(0, start_inputs(0));
+            __syncthreads();
+        }
         float row_G[ROW_ROWS][KEYS], column_G[COLUMN_ROWS][COLUMN_KEYS];
         float *carry = p.carry + matrix() * N * N;
 #pragma unroll
@@ -789,24 +811,18 @@ struct Backward {
 #pragma unroll
             for (int j = 0; j < COLUMN_KEYS; ++j)
                 column_G[i][j] = p.second ? carry[column_row(i) * N + column() + j] : 0;
-        float shares = 0;
-        for (int i = -1; i < high - low; ++i) {
-            float next_shares = 0;
-            if (i >= 0) {
-                const Stretch tokens = stretch(i);
-                start_values(tokens);
-                if (i > 0) store_dgate(stretch(i - 1));
-                rows(row_G, shared.inputs[i & 1], tokens, shares);
-                wait_for_copies();
-                __syncthreads();
-            }
-            if (i + 1 < high - low) {
-                start_inputs(i + 1);
-                next_shares = read_share(stretch(i + 1));
-            }
-            if (i >= 0) columns(column_G, shared.inputs[i & 1], stretch(i), chunk(i), shares);
-            if (i + 1 < high - low) finish_inputs(i + 1);
-            shares = next_shares;
+        for (int i = 0; i < high - low; ++i) {
+            const Inputs<T> &x = shared.inputs[i & 1];
+            const float *share = shared.share[i & 1];
+            start_values(stretch(i));
+            if (i > 0) store_dgate(stretch(i - 1));
+            rows(row_G, x, stretch(i), share);
+            wait_for_copies();
+            __syncthreads();
+            float next_share = 0;
+            if (i + 1 < high - low) next_share = start_inputs(i + 1);
+            columns(column_G, x, stretch(i), chunk(i), share);
+            if (i + 1 < high - low) finish_inputs(i + 1, next_share);
             __syncthreads();
         }
         if (low < high) store_dgate(stretch(high - low - 1));
