@@ -113,7 +113,7 @@ def registers_of(card: Card, ask_compiler: bool) -> tuple[dict[str, int], str]:
             return {one.kernel: one.registers for one in code.kernels}, "the compiler's report"
     bounds = {}
     for name in KERNELS:
-        threads = BACKWARD_THREADS if name == BACKWARD else SWEEP_THREADS
+        threads = BACKWARD_THREADS if name.startswith(BACKWARD) else SWEEP_THREADS
         bounds[name] = REGISTERS // (threads * LEAST_BLOCKS[threads // WARP])
     return bounds, f"the source's bounds{why}"
 

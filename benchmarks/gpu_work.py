@@ -15,7 +15,7 @@ from gpu_cards import BARRIER_CYCLES, DRAM_CYCLES, FMA_CYCLES, SHARED_CYCLES, SH
 from torch import Tensor
 
 from arwkv_kernels import cuda_launch
-from arwkv_kernels.cuda_launch import BACKWARD, FUSED, PARTIAL, TILE, Launch, N
+from arwkv_kernels.cuda_launch import BACKWARD, TILE, Launch, N
 
 STATE_BYTES = 4 * N * N
 SIZES = {number: dtype.itemsize for dtype, number in cuda_launch.TYPES.items()}
@@ -23,18 +23,22 @@ SIZES = {number: dtype.itemsize for dtype, number in cuda_launch.TYPES.items()}
 FORWARD_FMAS = 5 * N * N
 """A token, head and direction: three for the state, one for y, one for the next S a."""
 
-BACKWARD_FMAS = 37 * N * N // 2
-"""The state again 2.5 times at 3 each, 1 for dr, and 10 for G and the other gradients."""
+BACKWARD_FMAS = 83 * N * N // 4
+"""By rows 3 for G, one for ds and one for dv; by columns the state again 2.5 times at 3 each, 3 for G again, 4 for dk,
+db, da and dw, and for dr one, or 2 for one token in four."""
 
 FORWARD_CHAIN = (2 + 8) * FMA_CYCLES + 3 * (SHUFFLE_CYCLES + FMA_CYCLES)
 """S a waits for the state (2), for a lane's eight keys (8) and for three shuffles with their additions."""
 
+BACKWARD_BARRIERS = 2
+"""Of a block and tile; the forward has one, which no token waits for."""
+
 BACKWARD_CHAIN = (
-    5 * 3 * FMA_CYCLES // 2  # the state, 2.5 times
-    + (1 + 4 + 2) * FMA_CYCLES  # G, ds over a lane's four keys, G again
-    + 4 * (SHUFFLE_CYCLES + FMA_CYCLES)  # ds over 16 lanes
-    + SHUFFLE_CYCLES  # two rows' lanes, before a sum is left for other warps
-    + 3 * (BARRIER_CYCLES + SHARED_CYCLES) // 2  # two barriers every two tokens and two every four
+    (2 + 8) * FMA_CYCLES  # by rows: G, ds over a lane's eight keys
+    + 3 * (SHUFFLE_CYCLES + FMA_CYCLES)  # ds over 8 lanes
+    + 5 * 3 * FMA_CYCLES // 2  # by columns: the state, 2.5 times
+    + 3 * FMA_CYCLES  # G again; no token waits for the sums over columns
+    + BACKWARD_BARRIERS * (BARRIER_CYCLES + SHARED_CYCLES) // TILE
 )
 
 PUBLISHED_WARPS = 2
@@ -52,6 +56,8 @@ PUBLISHED_BACKWARD_FMAS = 16 * N * N
 ASSUMPTIONS = f"""
 Multiply-adds of a token, head and direction: {FORWARD_FMAS:,} forward; backward {BACKWARD_FMAS:,} in ours and
 {PUBLISHED_BACKWARD_FMAS:,} in the published kernel.
+
+A tile of {TILE} tokens has one barrier forward and {BACKWARD_BARRIERS} backward.
 
 Cycles from a token to the next: {FORWARD_CHAIN} forward and {BACKWARD_CHAIN} backward in ours, whose loads are on their
 way a tile ahead; {PUBLISHED_FORWARD_CHAIN} and {PUBLISHED_BACKWARD_CHAIN} in the published kernel, which waits for its
@@ -130,7 +136,7 @@ def _recording(multiprocessors: int) -> Iterator[None]:
 
 def _work_of(launch: Launch) -> Work:
     arguments: Any = launch.arguments
-    backward = launch.kernel == BACKWARD
+    backward = launch.kernel.startswith(BACKWARD)
     directions = range(2) if backward else range(arguments.directions)
     first = 0 if backward else arguments.first_direction
     lengths = [arguments.end[first + i] - arguments.begin[first + i] for i in directions]
@@ -162,11 +168,9 @@ def _tensors(arguments: Any, names: str) -> int:
 
 
 def _output_bytes(arguments: Any) -> int:
-    """Of y, a token and head, and of what mixes it."""
-    if arguments.output == PARTIAL:
-        return 4 * N
+    """Of y, a token and head; of the other direction's y, which lies in its place, and of the gate that mixes them."""
     result = N * SIZES[arguments.y.type]
-    return result + (4 * N + SIZES[arguments.gate.type] if arguments.output == FUSED else 0)
+    return result + (result + SIZES[arguments.gate.type] if arguments.fused else 0)
 
 
 def _backward_bytes(arguments: Any) -> int:

@@ -27,9 +27,9 @@ def section(name: str) -> re.Pattern[str]:
 
 def shared_bytes(kernel: str) -> int:
     """Shared memory of a block of a kernel, as it is launched."""
-    if kernel == BACKWARD:
-        return cuda_launch.BACKWARD_SHARED_BYTES
     (dtype,) = (dtype for dtype, suffix in SUFFIXES.items() if kernel.endswith(f"_{suffix}"))
+    if kernel.startswith(BACKWARD):
+        return cuda_launch.backward_shared_bytes(dtype)
     return cuda_launch.sweep_shared_bytes(dtype, NARROW if "narrow" in kernel else WIDE)
 
 

@@ -52,7 +52,7 @@ def test_our_forward_by_hand(work: Any) -> None:
     sequences = 2 * 3
     assert (first.name, second.name) == ("bi_wkv7_forward_bf16",) * 2
     # the directions meet in the middle: each has 32 tokens in either launch
-    for launch, each in ((first, 6 * ROW + 256), (second, 6 * ROW + 256 + 2 + ROW)):
+    for launch, each in ((first, 6 * ROW + ROW), (second, 6 * ROW + ROW + 2 + ROW)):
         assert launch.bytes == sequences * (64 * each + 2 * STATE)
         assert (launch.blocks, launch.warps, launch.tokens) == (2 * sequences, 4, 32)
         assert launch.fmas == 5 * 64 * 64
@@ -75,7 +75,7 @@ def test_narrow_blocks_have_a_quarter_of_the_rows(work: Any) -> None:
 
 def test_our_backward_by_hand(work: Any) -> None:
     *_, states, first, second = work.ours(1, 32, 1, torch.bfloat16, 1, gradients=True)
-    assert (states.name, first.name, second.name) == ("bi_wkv7_states_bf16", *("bi_wkv7_backward",) * 2)
+    assert (states.name, first.name, second.name) == ("bi_wkv7_states_bf16", *("bi_wkv7_backward_bf16",) * 2)
     assert states.bytes == 2 * (32 * (5 * ROW + 256) + 2 * STATE)
     each = 7 * ROW + 2 + 256 + 6 * 256 + 4  # inputs, gate, S a, and the sums that go from launch to launch
     assert first.bytes == 32 * each + 2 * STATE + 2 * STATE  # a kept state and G of each direction
@@ -179,7 +179,7 @@ def test_without_a_compiler_the_bound_of_the_source_is_taken(
     text = cuda_launch.SOURCE.read_text("utf-8")
     assert set(re.findall(r"__launch_bounds__\((.+?), (\d)\)", text)) == {
         ("THREADS", "4"),
-        ("WARPS * 32", "2"),
+        ("BACKWARD_THREADS", "2"),
     }
     assert found == registers()
     assert "no NVRTC here" in source

@@ -51,7 +51,7 @@ constexpr int GROUPS = THREADS / KEY_LANES;
 constexpr int SUB = 4;         // backward: tokens whose states are made at a time
 constexpr int WARPS = 8;       // of a backward block
 constexpr int BACKWARD_THREADS = WARPS * 32;
-constexpr int OWN = N / WARPS;            // rows, and then columns, of a warp
+constexpr int OWN = N / WARPS;                  // rows, and then columns, of a warp
 constexpr int ROW_ROWS = OWN * KEY_LANES / 32;  // of a thread that has KEYS keys of each
 constexpr int COLUMN_KEYS = 2, COLUMN_ROWS = N * OWN / 32 / COLUMN_KEYS;  // of a thread, by columns
 constexpr unsigned ALL_LANES = 0xffffffffu;
@@ -139,6 +139,12 @@ __device__ __forceinline__ void wait_for_copies() {  // of this thread; others s
 #endif
 }
 #endif
+
+// What depends on the result can't be computed long before, and take registers meanwhile.
+__device__ __forceinline__ int just_now(int x) {
+    asm volatile("" : "+r"(x));
+    return x;
+}
 
 __device__ __forceinline__ float to_float(float x) { return x; }
 __device__ __forceinline__ float to_float(bfloat16 x) { return __uint_as_float(unsigned(x.bits) << 16); }
@@ -270,7 +276,7 @@ __device__ __forceinline__ void stage(
 ) {
     constexpr int WORD = 16 / sizeof(T), WORDS = WIDTH / WORD;
     bool as_it_is = x.vector && x.type == TYPE<T>;
-    for (int i = threadIdx.x; i < filled * WORDS; i += THREADS) {
+    for (int i = just_now(threadIdx.x); i < filled * WORDS; i += THREADS) {
         int token = i / WORDS;
         long long index = origin + (first + step * token) * x.token + i % WORDS * WORD * x.channel;
         T *word = to + i * STRIDE * WORD;
@@ -297,7 +303,7 @@ template <int THREADS, typename T>
 __device__ __forceinline__ void finish_decays(float *d, int count, int filled) {
     constexpr int WORD = 16 / sizeof(T);
     wait_for_copies();
-    for (int i = threadIdx.x; i < filled * (N / WORD); i += THREADS) {
+    for (int i = just_now(threadIdx.x); i < filled * (N / WORD); i += THREADS) {
         float *place = d + i * WORD, x[WORD];
         load_word(x, reinterpret_cast<const T *>(place + WORD - 4));
 #pragma unroll
@@ -654,7 +660,7 @@ struct Backward {
         }
     }
 
-    // S dy of a state and a token.
+    // This thread's part of S dy, over the rows of its columns.
     __device__ __forceinline__ void times_dy(
         float *sums, const float (&S)[COLUMN_ROWS][COLUMN_KEYS], const Inputs<T> &x, int token
     ) const {
@@ -859,7 +865,6 @@ FORWARD(bi_wkv7_forward_narrow_f16, float16, 1)
 KEEP_STATES(bi_wkv7_states_f32, float)
 KEEP_STATES(bi_wkv7_states_bf16, bfloat16)
 KEEP_STATES(bi_wkv7_states_f16, float16)
-
 BACKWARD(bi_wkv7_backward_f32, float)
 BACKWARD(bi_wkv7_backward_bf16, bfloat16)
 BACKWARD(bi_wkv7_backward_f16, float16)
