@@ -722,8 +722,8 @@ struct Backward {
         if ((lane & 19) == 0) shared.dgate[warp][mine] = dgate;
     }
 
-    // By columns. G by S_t becomes G by S_{t-1}, which is given as S; dk db da dw of the token are sums over the rows of
-    // a column, which lie in one warp.
+    // By columns. G by S_t becomes G by S_{t-1}, which is given as S; dk db da dw of the token are sums over the rows
+    // of a column, which lie in one warp.
     __device__ __forceinline__ void column_sums(
         float (&G)[COLUMN_ROWS][COLUMN_KEYS], const float (&S)[COLUMN_ROWS][COLUMN_KEYS], const Inputs<T> &x,
         const Stretch &tokens, int token, const float *shares
