@@ -62,6 +62,13 @@ KERNEL(copied_without_waiting) {
     __syncthreads();
     p.result[threadIdx.x] = shared[threadIdx.x];
 }
+KERNEL(copied_but_read_too_early) {
+    float *shared = reinterpret_cast<float *>(shared_memory);
+    if (threadIdx.x < 16) copy_async(shared + 4 * threadIdx.x, p.source + 4 * threadIdx.x);
+    __syncthreads();
+    p.result[threadIdx.x] = shared[threadIdx.x];
+    wait_for_copies();
+}
 KERNEL(copied_askew) { copy_async(shared_memory, p.source + 1); wait_for_copies(); }
 """
 KERNELS = tuple(line[7:].partition(")")[0] for line in SOURCE.splitlines() if line.startswith("KERNEL("))
@@ -112,8 +119,9 @@ def test_errors_are_found(directory: Path, kernel: str, problem: str) -> None:
         run(directory, kernel)
 
 
-def test_a_race_depends_on_the_seed(directory: Path) -> None:
-    results = [run(directory, "reversed_without_barrier", seed) for seed in range(4)]
+@pytest.mark.parametrize("kernel", ["reversed_without_barrier", "copied_but_read_too_early"])
+def test_a_race_depends_on_the_seed(directory: Path, kernel: str) -> None:
+    results = [run(directory, kernel, seed) for seed in range(4)]
     assert not all(np.array_equal(results[0], other, equal_nan=True) for other in results)
 
 
