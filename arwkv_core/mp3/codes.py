@@ -1,0 +1,109 @@
+"""Huffman code words of MPEG audio's layer III, as tables that are looked up with the next bits of a file."""
+
+from __future__ import annotations
+
+import csv
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arwkv_kernels.mp3_layout import FIRST_BITS, MOST_GAIN, PAIR_ROW
+
+LINBITS = (1, 2, 3, 4, 6, 8, 10, 13, 4, 5, 6, 7, 8, 9, 11, 13)
+"""Of tables 16 to 31: bits that follow where a value is the table's largest, 15."""
+
+WITHOUT_CODES = (0, 4, 14)  # all lines are 0; the latter two are not defined
+QUAD_BITS = 6
+_SHARED = {**dict.fromkeys(range(16, 24), 16), **dict.fromkeys(range(24, 32), 24)}
+_REST_OF_CACHE = 57  # bits
+
+Ints = NDArray[np.int32]
+Code = tuple[str, tuple[int, ...]]
+"""The bits of a word, as text, and the values that it stands for."""
+
+
+@lru_cache(maxsize=1)
+def code_words() -> dict[str, list[Code]]:
+    """The code words of each table: pairs of values, or with ``A`` and ``B`` four of them."""
+    words: dict[str, list[Code]] = {}
+    with (files("arwkv_core") / "data" / "mp3_codes.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            values = tuple(int(value) for value in row["values"].split())
+            words.setdefault(row["table"], []).append((row["code"], values))
+    return words
+
+
+def _entry(code: str, values: tuple[int, ...]) -> int:
+    """Bits 0 to 4: length of the word; 5 to 9: that with its signs; from 12 on: values; 20, 21: whether they have signs."""
+    signs = [int(value > 0) for value in values]
+    entry = len(code) | len(code) + sum(signs) << 5
+    if len(values) == 4:
+        return entry | sum(value << 12 + i for i, value in enumerate(values))
+    x, y = values
+    return entry | x << 12 | y << 16 | signs[0] << 20 | signs[1] << 21
+
+
+def _fill(table: list[int], start: int, bits: int, words: list[Code], skipped: int) -> None:
+    """Write words whose first `skipped` bits have been looked at into ``2 ** bits`` entries from `start` on."""
+    for code, values in words:
+        rest = code[skipped:]
+        first = int(rest, 2) << bits - len(rest) if rest else 0
+        for at in range(first, first + (1 << bits - len(rest))):
+            table[start + at] = _entry(code, values)
+
+
+def pair_tables() -> tuple[Ints, Ints]:
+    """Tables of pairs.
+
+    Returns
+    -------
+    rows : ndarray
+        ``(32, PAIR_ROW)``: of each table number; zeros where there are no codes.
+    codes : ndarray
+        ``(n,)``: entries. A negative one, ``-(start << 5 | bits)``, leads to those of longer words.
+    """
+    codes: list[int] = []
+    starts: dict[int, tuple[int, int, int]] = {}
+    rows = np.zeros((32, PAIR_ROW), np.int32)
+    for number in range(32):
+        largest = 0
+        if number not in WITHOUT_CODES:
+            shared = _SHARED.get(number, number)
+            words = code_words()[str(shared)]
+            if shared not in starts:
+                starts[shared] = _add_table(codes, words)
+            linbits = LINBITS[number - 16] if number >= 16 else 0
+            start, bits, longest = starts[shared]
+            rows[number, :4] = start, bits, linbits, _REST_OF_CACHE // longest
+            largest = max(max(values) for _, values in words) + (1 << linbits) - 1
+        # lines of the largest value are then as far beyond full scale as lines of 1 with MOST_GAIN
+        rows[number, 4] = MOST_GAIN - round(4 * 4 / 3 * np.log2(max(1, largest)))
+    return rows, np.array(codes, np.int32)
+
+
+def _add_table(codes: list[int], words: list[Code]) -> tuple[int, int, int]:
+    """Append a table's entries; where they start, the bits of its first level, the longest word with its signs."""
+    longest = max(len(code) for code, _ in words)
+    bits = min(longest, FIRST_BITS)
+    start = len(codes)
+    codes += [0] * (1 << bits)
+    _fill(codes, start, bits, [word for word in words if len(word[0]) <= bits], 0)
+    beginnings = sorted({code[:bits] for code, _ in words if len(code) > bits})
+    for beginning in beginnings:
+        longer = [word for word in words if word[0].startswith(beginning)]
+        rest = max(len(code) for code, _ in longer) - bits
+        codes[start + int(beginning, 2)] = -(len(codes) << 5 | rest)
+        at = len(codes)
+        codes += [0] * (1 << rest)
+        _fill(codes, at, rest, longer, bits)
+    return start, bits, longest + 2
+
+
+def quad_tables() -> Ints:
+    """Entries of the two tables of fours: ``(2, 64)``."""
+    entries = [0] * (2 << QUAD_BITS)
+    for number, name in enumerate("AB"):
+        _fill(entries, number << QUAD_BITS, QUAD_BITS, code_words()[name], 0)
+    return np.array(entries, np.int32).reshape(2, 1 << QUAD_BITS)

@@ -1,0 +1,96 @@
+# mypy: ignore-errors
+"""Spectra of an mp3 granule: dequantised lines, added up over channels, a row a line of all subbands."""
+
+from numba import float32, njit
+
+from .mp3_layout import (
+    ALIAS_CROSS,
+    ALIAS_KEEP,
+    ALIAS_LESS,
+    BAND_SIZES,
+    BOTH,
+    FACTORS,
+    GAIN,
+    GAIN_ZERO,
+    GAINS,
+    KIND,
+    LINES,
+    LONG,
+    LSF,
+    MOST_BANDS,
+    PLACES,
+    PRETAB,
+    SCALE_SHIFT,
+    SLOTS,
+    SUBBANDS,
+    SUBBLOCK_GAIN,
+    TABLES,
+    USED,
+)
+from .numba_mp3_bits import entry
+from .numba_rows import INLINE, PART
+from .numba_vector import load, load_scalar, multiply, multiply_add, store, store_scalar, zero
+from .numba_words import word
+from .vector_width import VALUES
+
+UNIT_GAIN = 210  # of the side information: quantised values are taken as they are
+
+
+@njit(**PART)
+def clear(address, floats):
+    """Set to 0."""
+    for i in range(0, floats, VALUES):
+        store(address, i, zero())
+
+
+@njit(**INLINE)
+def pretab(band):
+    """What a granule's flag adds to the scale factors of the upper long bands."""
+    return 0 if band < 11 else (1 if band < 15 else (2 if band < 17 else (3 if band < 20 else (2 if band < 21 else 0))))
+
+
+@njit(**PART)
+def add_lines(p, g, quanta, halved, spectrum):
+    """Add a channel's lines, dequantised and perhaps halved, to a spectrum; the largest magnitude among them."""
+    tables, kind, used = word(p, TABLES), word(g, KIND), word(g, USED)
+    places = tables + 4 * (PLACES + LINES * kind)
+    sizes = tables + 4 * (BAND_SIZES + MOST_BANDS * kind)
+    shift = word(g, SCALE_SHIFT)
+    gain = GAIN_ZERO + word(g, GAIN) - UNIT_GAIN - (4 if halved else 0)
+    long_bands = 22 if kind == LONG else (0 if kind != BOTH else (8 if word(p, LSF) == 0 else 6))
+    line, band = 0, 0
+    largest = float32(0.0)
+    while line < used:
+        factor = word(g, FACTORS + band)
+        if band < long_bands:
+            if word(g, PRETAB) != 0:
+                factor += pretab(band)
+            exponent = gain - (factor << shift)
+        else:
+            exponent = gain - (factor << shift) - 8 * word(g, SUBBLOCK_GAIN + (band - long_bands) % 3)
+        scale = load_scalar(tables, GAINS + exponent)
+        end = min(line + entry(sizes, band), used)
+        for i in range(line, end):
+            x = scale * load_scalar(quanta, i)
+            largest = max(largest, abs(x))
+            place = entry(places, i)
+            store_scalar(spectrum, place, load_scalar(spectrum, place) + x)
+        line = end
+        band += 1
+    return largest
+
+
+@njit(**PART)
+def reduce_alias(tables, spectrum, first_only):
+    """Undo the overlap between neighbouring subbands, at all boundaries or the first alone."""
+    keep = tables + 4 * (ALIAS_KEEP + 8 * SUBBANDS * first_only)
+    cross = tables + 4 * (ALIAS_CROSS + 8 * SUBBANDS * first_only)
+    less = tables + 4 * (ALIAS_LESS + 8 * SUBBANDS * first_only)
+    for j in range(8):
+        below, above = (SLOTS - 1 - j) * SUBBANDS, j * SUBBANDS + 1
+        for lane in range(0, SUBBANDS, VALUES):
+            at = j * SUBBANDS + lane
+            a, b, kept = load(spectrum, below + lane), load(spectrum, above + lane), load(keep, at)
+            store(spectrum, below + lane, multiply_add(b, load(less, at), multiply(a, kept)))
+            # the last lane is the next line's first subband, which keeps what it is
+            store(spectrum, above + lane, multiply_add(a, load(cross, at), multiply(b, kept)))
