@@ -163,6 +163,7 @@ class AudioStream:
         elif chunk is not None and chunk.truncated and chunk.available and self.header_seconds:
             # Decoders shorten the header's promise to what is there; the user should see what was promised.
             self.header_seconds *= (chunk.promised or 0) / chunk.available
+        decoder.mono_will_do = self._channel is None
         self._decoded = decoder.blocks()
         first = next(self._decoded, None)
         if first is None:

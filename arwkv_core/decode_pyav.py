@@ -23,6 +23,7 @@ from arwkv_core.decoder import (
     Resolution,
 )
 from arwkv_core.frame_queue import FrameQueue, floats_of
+from arwkv_core.mp3.mono_blocks import mono_blocks
 from arwkv_core.mp3_header import stated_frame_count
 
 SMALLEST_GAP_SECONDS = 0.05
@@ -66,6 +67,7 @@ class PyavDecoder(Decoder):
         except (av.FFmpegError, ValueError, OSError) as error:
             raise DecodeError(_reason(error)) from error
         self._packer: tuple[object, av.AudioResampler] | None = None
+        self._first_packet: int | None = None  # offset, where it is known
         self._damaged_packets = 0
         self._first_damage = 0.0
         self._broken_clock = False
@@ -132,6 +134,8 @@ class PyavDecoder(Decoder):
                 return
             if packet is None:
                 break
+            if self._first_packet is None and packet.pos is not None:
+                self._first_packet = packet.pos
             try:
                 yield from packet.decode()
             except (av.FFmpegError, ValueError):
@@ -139,6 +143,9 @@ class PyavDecoder(Decoder):
                     self._note_damage()
         if self._bytes.error is not None:
             self.warnings.append(f"can't be read after {self._emitted:.2f} s: {self._bytes.error}")
+
+    def _undamaged(self) -> bool:
+        return not self._damaged_packets and not self.filled_frames
 
     def _note_damage(self) -> None:
         if not self._damaged_packets:
@@ -217,8 +224,11 @@ class PyavDecoder(Decoder):
 
     def _trimmed(self) -> Generator[Block, None, None]:
         """Pieces without what an mp3 encoder put around the sound (at its end: if the header is true)."""
+        pieces = self._pieces()
+        if self.mono_will_do and self._container.format.name == "mp3" and self._first_packet is not None:
+            pieces = mono_blocks(pieces, self.source.file, self._first_packet, self._undamaged)
         if not self._gapless:
-            yield from self._pieces()
+            yield from pieces
             return
         stream = self._stream
         ticks = (stream.time_base or 0) * self.sample_rate  # samples in a tick of the stream's clock
@@ -226,7 +236,7 @@ class PyavDecoder(Decoder):
         stated = round((stream.duration or 0) * ticks)
         taken = -delay
         held: list[Block] = []  # beyond the stated end: padding if no more than a little comes, else sound
-        for block in self._pieces():
+        for block in pieces:
             samples = block.samples[max(0, -taken) :]
             taken += len(block.samples)
             beyond = min(len(samples), max(0, taken - stated)) if stated else 0

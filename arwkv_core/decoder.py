@@ -61,6 +61,9 @@ class Decoder(ABC):
     sample_type : str
         Of the blocks: ``float32``. Set it to ``float64`` before the first block to get more than 24 bits, where
         the decoder can.
+    mono_will_do : bool
+        False. Set it before the first block where only the mean of the channels is wanted: blocks may then have that
+        alone, as their only channel.
     filled_frames : int
         Frames of silence given in place of lost sound.
     warnings : list of str
@@ -76,6 +79,7 @@ class Decoder(ABC):
         self.header_is_estimate = False
         self.resolution = Resolution(32, floating=True)
         self.sample_type = "float32"
+        self.mono_will_do = False
         self.filled_frames = 0
         self.warnings: list[str] = []
 

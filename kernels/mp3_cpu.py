@@ -44,13 +44,16 @@ class Mp3Frames:
         self.frame_samples = layout.LINES * (1 if version else 2)
         self._state = np.zeros(layout.STATE_BYTES // 8, np.int64)
         self._state[layout.STATE_FLOOR] = layout.RESERVOIR_BYTES
+        self._state[layout.STATE_BLOCKS // 8 :][:2] = 1  # after silence any block may follow
         self._scratch = np.zeros(0, np.int64)
         p = self._words = np.zeros(layout.WORDS, np.int64)
         p[layout.STATE], p[layout.TABLES] = self._state.ctypes.data, tables.ctypes.data
         p[layout.LSF], p[layout.RATE_INDEX], p[layout.SAMPLE_RATE] = version, rate_index, sample_rate
         p[layout.CHANNELS], p[layout.BIT_RATES] = channels, self._bit_rates.ctypes.data
 
-    def decode(self, data: bytes, most: int, *, tolerant: bool = False) -> tuple[NDArray[np.float32], int, bool]:
+    def decode(
+        self, data: bytes, most: int, *, tolerant: bool = False
+    ) -> tuple[NDArray[np.float32], int, bool]:
         """Decode frames from the beginning of `data`.
 
         Parameters

@@ -15,18 +15,18 @@ WORDS = 16
 # What `STATUS` says: more data are wanted, `MOST_FRAMES` are done, or the next frame is another's to judge.
 HUNGRY, FULL, ODD = range(3)
 
-LOUDEST_EXPONENT = 16
+LOUDEST_EXPONENT = 8
 LOUDEST = 2.0 ** (LOUDEST_EXPONENT / 4)
 """A line of that size makes a tone far beyond full scale."""
 MOST_GAIN = 210 + LOUDEST_EXPONENT
 """Of a granule: its lines of 1 are as loud as that, or less, if there are scale factors."""
 
 RESERVOIR_BYTES = 512  # main data that later frames may reach back to
-MOST_FRAME_BYTES = 1441  # MPEG-1, 320 kbit/s at 32 kHz, padded
 SLACK_BYTES = 4096  # code words can run so far beyond their frame before it is noticed
 
 # Memory that is kept from call to call, in bytes.
 STATE_FLOOR = 0  # bytes of the reservoir that have been used up
+STATE_BLOCKS = 8  # type of the last block of each channel
 STATE_RESERVOIR = 64
 STATE_OVERLAP = STATE_RESERVOIR + RESERVOIR_BYTES
 STATE_HISTORY = STATE_OVERLAP + 4 * LINES
@@ -46,7 +46,9 @@ QUANTA = SIDE + 8 * GRANULES * GRANULE_WORDS  # of two channels, raised to 4/3, 
 SPECTRA = QUANTA + 2 * 4 * (LINES + 64)  # of at most two channels, a row a line of all subbands
 PART = SPECTRA + 2 * 4 * (LINES + 64)  # of mixed blocks: the subbands of one kind
 TURNED = PART + 4 * (LINES + 64)  # with odd subbands negated
-HYBRID = TURNED + 4 * (LINES + 64)  # samples of the subbands, a row a slot: of this granule, and begun of the next
+HYBRID = TURNED + 4 * (
+    LINES + 64
+)  # samples of the subbands, a row a slot: of this granule, and begun of the next
 VECTORS = HYBRID + 2 * 4 * LINES  # two rows of 32 a slot, those of earlier slots first
 MAIN = VECTORS + 4 * (HISTORY_SLOTS + SLOTS) * 2 * SUBBANDS
 """The main data of all frames in a row, behind the reservoir."""
@@ -66,7 +68,9 @@ ALIAS_LESS = ALIAS_CROSS + 2 * 8 * 32  # the same, negated
 TURNS = ALIAS_LESS + 2 * 8 * 32  # 1, -1, 1, -1 ...: (32,)
 COSINES = TURNS + 32  # (32, 64)
 WINDOW = COSINES + 32 * 64
-PAIR_ROW = 5  # offset of the first level in the codes, bits it looks at, linbits, words in 57 bits, largest gain
+PAIR_ROW = (
+    5  # offset of the first level in the codes, bits it looks at, linbits, words in 57 bits, largest gain
+)
 PAIR_TABLES = WINDOW + WINDOW_TAPS  # (32, PAIR_ROW)
 QUAD_TABLES = PAIR_TABLES + 32 * PAIR_ROW  # (2, 64)
 CODES = QUAD_TABLES + 2 * 64  # of all pair tables

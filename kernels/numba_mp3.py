@@ -45,6 +45,7 @@ from .mp3_layout import (
     SLOTS,
     SPECTRA,
     STATE,
+    STATE_BLOCKS,
     STATE_FLOOR,
     STATE_HISTORY,
     STATE_OVERLAP,
@@ -68,6 +69,8 @@ from .numba_rows import PART as FUNCTION
 from .numba_words import word
 
 LINE_ROW = LINES + 64  # floats
+START_BLOCK, SHORT_BLOCKS = 1, 2  # the side information's types
+MIXED_BLOCKS = 4  # added to those
 
 
 @njit(**FUNCTION)
@@ -140,6 +143,19 @@ def same_blocks(g, h):
 
 
 @njit(**FUNCTION)
+def follows(p, channel, g):
+    """Whether a block may follow the channel's last one; of short ones after long ones decoders make what they like."""
+    blocks = word(p, STATE) + STATE_BLOCKS
+    before, block_type, mixed = word(blocks, channel), word(g, BLOCK_TYPE), word(g, MIXED)
+    set_word(blocks, channel, block_type + MIXED_BLOCKS * mixed)
+    if block_type != SHORT_BLOCKS:
+        return True
+    if mixed:  # its lowest subbands are long
+        before &= MIXED_BLOCKS - 1
+    return before in (SHORT_BLOCKS, START_BLOCK)
+
+
+@njit(**FUNCTION)
 def run_frame(p, scratch, at, limit, sum_and_difference, silent, out):
     """The samples of a frame whose main data begin at bit `at`; the bit behind them, or -1 where they are unusual."""
     tables, main, channels = word(p, TABLES), scratch + MAIN, word(p, CHANNELS)
@@ -154,7 +170,7 @@ def run_frame(p, scratch, at, limit, sum_and_difference, silent, out):
         for channel in range(channels):
             h = g + 8 * GRANULE_WORDS * channel
             end = at + word(h, PART_LENGTH)
-            if end > limit:
+            if end > limit or not follows(p, channel, h):
                 return -1
             set_word(h, USED, 0)
             if not silent and (channel == 0 or listen):

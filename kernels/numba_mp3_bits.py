@@ -62,7 +62,9 @@ def signed(typing, magnitude, cache):
 
     def emit(context, builder, signature, arguments):
         magnitude, cache = arguments
-        top = builder.and_(builder.trunc(builder.lshr(cache, ir.Constant(i64, 32)), i32), ir.Constant(i32, 1 << 31))
+        top = builder.and_(
+            builder.trunc(builder.lshr(cache, ir.Constant(i64, 32)), i32), ir.Constant(i32, 1 << 31)
+        )
         return builder.bitcast(builder.xor(builder.bitcast(magnitude, i32), top), f32)
 
     return types.float32(types.float32, types.int64), emit

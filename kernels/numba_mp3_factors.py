@@ -21,7 +21,11 @@ def run(main, at, g, first, count, width):
 @njit(**INLINE)
 def widths(code):
     """Bits of the lower and of the upper factors in MPEG-1."""
-    lower = 3 if code == 4 else (0 if code < 4 else (1 if code < 8 else (2 if code < 11 else (3 if code < 14 else 4))))
+    lower = (
+        3
+        if code == 4
+        else (0 if code < 4 else (1 if code < 8 else (2 if code < 11 else (3 if code < 14 else 4))))
+    )
     upper = code if code < 4 else (0 if code == 4 else (code - 4 if code < 8 else 0))
     if code >= 8:
         upper = code - 7 if code < 11 else (code - 10 if code < 14 else code - 12)

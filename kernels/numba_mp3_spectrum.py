@@ -46,7 +46,11 @@ def clear(address, floats):
 @njit(**INLINE)
 def pretab(band):
     """What a granule's flag adds to the scale factors of the upper long bands."""
-    return 0 if band < 11 else (1 if band < 15 else (2 if band < 17 else (3 if band < 20 else (2 if band < 21 else 0))))
+    return (
+        0
+        if band < 11
+        else (1 if band < 15 else (2 if band < 17 else (3 if band < 20 else (2 if band < 21 else 0))))
+    )
 
 
 @njit(**PART)

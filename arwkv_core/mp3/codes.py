@@ -28,15 +28,15 @@ Code = tuple[str, tuple[int, ...]]
 def code_words() -> dict[str, list[Code]]:
     """The code words of each table: pairs of values, or with ``A`` and ``B`` four of them."""
     words: dict[str, list[Code]] = {}
-    with (files("arwkv_core") / "data" / "mp3_codes.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            values = tuple(int(value) for value in row["values"].split())
-            words.setdefault(row["table"], []).append((row["code"], values))
+    text = (files("arwkv_core") / "data" / "mp3_codes.csv").read_text(encoding="utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        values = tuple(int(value) for value in row["values"].split())
+        words.setdefault(row["table"], []).append((row["code"], values))
     return words
 
 
 def _entry(code: str, values: tuple[int, ...]) -> int:
-    """Bits 0 to 4: length of the word; 5 to 9: that with its signs; from 12 on: values; 20, 21: whether they have signs."""
+    """Bits 0 to 4: length of the word; 5 to 9: with its signs; from 12: values; from 20: whether they have signs."""
     signs = [int(value > 0) for value in values]
     entry = len(code) | len(code) + sum(signs) << 5
     if len(values) == 4:

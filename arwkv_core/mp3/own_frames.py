@@ -1,0 +1,125 @@
+"""A run of mp3 frames in a file, decoded to mono by the compiled kernel, a few seconds at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arwkv_core.mp3.stream_kind import HEADER_BYTES, StreamKind
+
+Floats = NDArray[np.float32]
+
+FRAMES_AT_ONCE = 256
+"""Some seconds of sound, a megabyte of samples: what is decoded in one call, without Python in between."""
+READ_BYTES = 1 << 17
+_ID3V1_BYTES = 128
+WARM_UP_FRAMES = 64
+"""Before the first sample that counts: a frame needs 511 bytes of earlier ones at most, 23 of the smallest."""
+
+
+class OwnFrames:
+    """Frames from a given one on.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        Seekable. Its offset is left where it was, so that another decoder can read it in turn.
+    first : int
+        Offset of the first frame (bytes).
+    kind : StreamKind
+        Of all frames.
+    skipped : int
+        Frames to pass over, besides the last `WARM_UP_FRAMES` of them, which are decoded by `warm_up`.
+
+    Attributes
+    ----------
+    ended : bool
+        Whether the last frame was followed by the end of the file, or by an ID3v1 tag there.
+    """
+
+    def __init__(self, file: BinaryIO, first: int, kind: StreamKind, skipped: int) -> None:
+        from arwkv_core.mp3.tables import tables
+        from arwkv_kernels.mp3_cpu import Mp3Frames
+
+        self._file, self._offset, self._data = file, first, b""
+        self._kind = kind
+        self._warm_up = min(skipped, WARM_UP_FRAMES)
+        self.ended = False
+        self._failed = False  # a read, which the other decoder will meet, and tell
+        self._in_order = self._pass_over(skipped - self._warm_up)
+        self._frames = Mp3Frames(
+            tables(kind.sample_rate),
+            version=kind.version,
+            rate_index=kind.rate_index,
+            sample_rate=kind.sample_rate,
+            channels=kind.channels,
+            bit_rates=kind.bit_rates,
+        )
+
+    def warm_up(self) -> Floats | None:
+        """Samples of the frames before the first that counts; None where they are not all as expected.
+
+        Those at the beginning can be silent instead: a frame needs data of earlier ones.
+        """
+        samples = []
+        missing = self._warm_up if self._in_order else 0
+        while missing:
+            self._fill()
+            done, used, _ = self._frames.decode(self._data, missing, tolerant=True)
+            if not used:
+                return None
+            self._use(used)
+            samples.append(done)
+            missing -= len(done) // self._kind.frame_samples
+        return np.concatenate(samples) if samples else None
+
+    def samples(self) -> Generator[Floats, None, None]:
+        """Samples (n,) of the frames that count, until there are no more or one is not for this decoder."""
+        while True:
+            at_end = self._fill()
+            done, used, odd = self._frames.decode(self._data, FRAMES_AT_ONCE)
+            self._use(used)
+            if len(done):
+                yield done
+            if odd or (at_end and not used):
+                break
+        rest = self._data
+        only_tag = len(rest) == _ID3V1_BYTES and rest.startswith(b"TAG")
+        self.ended = not self._failed and (not rest or only_tag)
+
+    def _use(self, count: int) -> None:
+        self._data = self._data[count:]
+
+    def _fill(self) -> bool:
+        """Read on, if little is left; whether there was nothing to be read."""
+        if len(self._data) >= READ_BYTES // 2:
+            return False
+        new = self._read(READ_BYTES)
+        self._data += new
+        return not new
+
+    def _read(self, size: int) -> bytes:
+        offset = self._file.tell()
+        try:
+            self._file.seek(self._offset)
+            data = self._file.read(size)
+        except Exception:  # whatever a caller's file object raises
+            self._failed = True
+            return b""
+        finally:
+            self._file.seek(offset)
+        self._offset += len(data)
+        return data
+
+    def _pass_over(self, frames: int) -> bool:
+        """Skip frames by their headers; whether they were all there."""
+        for _ in range(frames):
+            self._fill()
+            size = self._kind.frame_bytes(self._data[:HEADER_BYTES])
+            if size is None or size > len(self._data):
+                return False
+            self._use(size)
+        return True

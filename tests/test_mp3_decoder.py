@@ -1,0 +1,185 @@
+"""The own mp3 decoder: the same samples as the plain one and as FFmpeg, for every kind of file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mp3_sounds import SOUNDS, Floats, encode, ffmpeg_samples, hear, sound
+
+from arwkv_core.audio import open_audio
+from arwkv_core.features import log_mel
+from arwkv_core.mp3 import mono_blocks, reference
+from arwkv_core.mp3.stream_kind import StreamKind, kind_of
+from arwkv_core.mp3.tables import tables
+from arwkv_kernels.mp3_cpu import Mp3Frames
+
+FFMPEG_ROUNDING = 2e-5  # of the loudest sample, which float32 of FFmpeg's decoder is off by: -94 dB
+OWN_ROUNDING = 1e-6
+RATES = (44_100, 48_000, 32_000, 22_050, 24_000, 16_000, 11_025, 12_000, 8_000)
+
+
+def own_frames(kind: StreamKind) -> Mp3Frames:
+    return Mp3Frames(
+        tables(kind.sample_rate),
+        version=kind.version,
+        rate_index=kind.rate_index,
+        sample_rate=kind.sample_rate,
+        channels=kind.channels,
+        bit_rates=kind.bit_rates,
+    )
+
+
+def own_samples(data: bytes, most: int = 10_000) -> Floats:
+    """All frames, a call for `most` of them."""
+    kind = kind_of(data[:4])
+    assert kind is not None
+    decoder, blocks = own_frames(kind), []
+    while data:
+        samples, used, odd = decoder.decode(data, most)
+        assert used
+        assert not odd
+        blocks.append(samples)
+        data = data[used:]
+    return np.concatenate(blocks)
+
+
+@pytest.mark.parametrize("kind", SOUNDS)
+@pytest.mark.parametrize("rate", RATES)
+def test_same_samples_as_ffmpeg(tmp_path: Path, rate: int, kind: str) -> None:
+    for channels in (1, 2):
+        for bit_rate in (24_000, 64_000, 160_000) if rate < 32_000 else (48_000, 128_000, 320_000):
+            for joint in "01" if channels == 2 else "1":
+                samples = sound(kind, 0.7, rate, channels)
+                path = encode(tmp_path / "a.mp3", samples, rate, bit_rate, joint_stereo=joint)
+                expected, first = ffmpeg_samples(path)
+                found = own_samples(path.read_bytes()[first:])
+                assert len(found) == len(expected)
+                scale = max(1.0, np.abs(expected).max())
+                assert np.abs(found - expected).max() < FFMPEG_ROUNDING * scale, (channels, bit_rate, joint)
+
+
+@pytest.mark.parametrize("options", [{"abr": "1"}, {"compression_level": "0"}, {"reservoir": "0"}])
+def test_bit_rates_that_vary_and_frames_that_stand_alone(tmp_path: Path, options: dict[str, str]) -> None:
+    path = encode(tmp_path / "a.mp3", sound("swelling", 2, 44_100, 2), 44_100, 96_000, **options)
+    expected, first = ffmpeg_samples(path)
+    np.testing.assert_allclose(own_samples(path.read_bytes()[first:]), expected, atol=FFMPEG_ROUNDING)
+
+
+@pytest.mark.parametrize("kind", ["swelling", "clicks", "clipped"])
+@pytest.mark.parametrize("rate", [44_100, 22_050, 8_000])
+def test_same_samples_as_the_plain_decoder(tmp_path: Path, rate: int, kind: str) -> None:
+    path = encode(tmp_path / "a.mp3", sound(kind, 0.3, rate, 2), rate, 64_000)
+    _, first = ffmpeg_samples(path)
+    data = path.read_bytes()[first:]
+    expected = reference.decode(data).mean(axis=1)
+    np.testing.assert_allclose(own_samples(data), expected, atol=OWN_ROUNDING)
+
+
+def with_mixed_blocks(data: bytes, kind: StreamKind) -> bytes:
+    """The same with the flag of mixed blocks set wherever blocks are short: another sound, but a valid file."""
+    changed = bytearray(data)
+    at = set_flags = 0
+    while at < len(data):
+        size = kind.frame_bytes(data[at : at + 4])
+        assert size is not None
+        starts = [18 + 59 * granule if kind.channels == 1 else 20 + 59 * granule for granule in range(4)]
+        for start in starts[: 2 * kind.channels]:
+            window = 8 * (at + 4) + start + 33
+            bits = "".join(f"{byte:08b}" for byte in data[window // 8 : window // 8 + 2])[window % 8 :]
+            if bits[:3] == "110":  # switched, short
+                changed[(window + 3) // 8] |= 1 << 7 - (window + 3) % 8
+                set_flags += 1
+        at += size
+    assert set_flags
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_mixed_blocks(tmp_path: Path, rate: int, channels: int) -> None:
+    path = encode(tmp_path / "a.mp3", sound("clicks", 1, rate, channels), rate, 128_000, joint_stereo="0")
+    _, first = ffmpeg_samples(path)
+    data = path.read_bytes()
+    kind = kind_of(data[first : first + 4])
+    assert kind is not None
+    path.write_bytes(data[:first] + with_mixed_blocks(data[first:], kind))
+    expected, first = ffmpeg_samples(path)
+    found, _, _ = own_frames(kind).decode(path.read_bytes()[first:], 10_000)
+    assert len(found) > len(expected) // 4  # more frames than the first click needs: the flag may break later ones
+    scale = max(1.0, np.abs(expected).max())
+    assert np.abs(found - expected[: len(found)]).max() < FFMPEG_ROUNDING * scale
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 1000])
+def test_any_partition_gives_the_same_bits(tmp_path: Path, most: int) -> None:
+    path = encode(tmp_path / "a.mp3", sound("clicks", 1.3, 44_100, 2), 44_100, 96_000)
+    _, first = ffmpeg_samples(path)
+    data = path.read_bytes()[first:]
+    assert own_samples(data, most).tobytes() == own_samples(data).tobytes()
+
+
+def test_data_may_end_anywhere(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp3", sound("swelling", 0.4, 44_100, 2), 44_100, 96_000)
+    _, first = ffmpeg_samples(path)
+    data = path.read_bytes()[first:]
+    kind = kind_of(data[:4])
+    assert kind is not None
+    whole = own_samples(data)
+    for step in (1, 3, 100, 1045):
+        decoder, held, blocks = own_frames(kind), b"", []
+        for start in range(0, len(data), step):
+            held += data[start : start + step]
+            samples, used, odd = decoder.decode(held, 100)
+            assert not odd
+            held = held[used:]
+            blocks.append(samples)
+        assert np.concatenate(blocks).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000, 22_050])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_recordings_are_heard_alike(
+    tmp_path: Path, rate: int, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encode(tmp_path / "a.mp3", sound("swelling", 5.3, rate, channels), rate, 64_000).read_bytes()
+    expected, found = (hear(data, decoder, monkeypatch) for decoder in ("ffmpeg", "own"))
+    assert found.facts == expected.facts
+    assert 0 < np.abs(found.samples - expected.samples).max() < FFMPEG_ROUNDING
+    # quietest bands hold rounding alone
+    difference = np.abs(log_mel(found.samples) - log_mel(expected.samples))
+    assert difference.mean() < 1e-4
+
+
+def test_the_own_decoder_is_asked_after_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    class Counted(mono_blocks.OwnFrames):
+        def samples(self) -> Any:
+            for block in super().samples():
+                made.append(len(block))
+                yield block
+
+    monkeypatch.setattr(mono_blocks, "OwnFrames", Counted)
+    for seconds in (59.0, 70.0):
+        path = encode(tmp_path / "a.mp3", sound("tone", seconds, 16_000, 1), 16_000, 32_000)
+        with open_audio(path, sample_rate=16_000) as audio:
+            count = sum(len(block) for block in audio)
+        assert count == round(seconds * 16_000)
+        assert abs(sum(made) - max(0.0, seconds - 60) * 16_000) < 2 * 32_768
+    with open_audio(path, sample_rate=16_000, channel=0) as audio:  # one channel is not the mean
+        made.clear()
+        assert sum(len(block) for block in audio) == count
+    assert not made
+
+
+def test_without_a_compiler_ffmpeg_does_it_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(tmp_path / "a.mp3", sound("tone", 4, 44_100, 2), 44_100).read_bytes()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr("arwkv_kernels.mp3_cpu.kernel", broken)
+    expected, found = (hear(data, decoder, monkeypatch) for decoder in ("ffmpeg", "own"))
+    assert found.facts == expected.facts
+    assert found.samples.tobytes() == expected.samples.tobytes()
