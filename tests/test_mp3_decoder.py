@@ -76,39 +76,48 @@ def test_same_samples_as_the_plain_decoder(tmp_path: Path, rate: int, kind: str)
     np.testing.assert_allclose(own_samples(data), expected, atol=OWN_ROUNDING)
 
 
-def with_mixed_blocks(data: bytes, kind: StreamKind) -> bytes:
-    """The same with the flag of mixed blocks set wherever blocks are short: another sound, but a valid file."""
-    changed = bytearray(data)
-    at = set_flags = 0
+def with_mixed_blocks(data: bytes, kind: StreamKind, block_type: int) -> list[tuple[int, bytes]]:
+    """The same with the flag of mixed blocks set in one frame's blocks of a type, for each such frame.
+
+    Another sound, but valid. With each the number of the frame.
+    """
+    results = []
+    at = frame = 0
     while at < len(data):
         size = kind.frame_bytes(data[at : at + 4])
         assert size is not None
-        starts = [18 + 59 * granule if kind.channels == 1 else 20 + 59 * granule for granule in range(4)]
-        for start in starts[: 2 * kind.channels]:
-            window = 8 * (at + 4) + start + 33
+        changed = bytearray(data)
+        first = 18 if kind.channels == 1 else 20
+        for granule in range(2 * kind.channels):
+            window = 8 * (at + 4) + first + 59 * granule + 33
             bits = "".join(f"{byte:08b}" for byte in data[window // 8 : window // 8 + 2])[window % 8 :]
-            if bits[:3] == "110":  # switched, short
+            if bits[:3] == f"1{block_type:02b}":
                 changed[(window + 3) // 8] |= 1 << 7 - (window + 3) % 8
-                set_flags += 1
+        if changed != data:
+            results.append((frame, bytes(changed)))
         at += size
-    assert set_flags
-    return bytes(changed)
+        frame += 1
+    return results
 
 
+@pytest.mark.parametrize("block_type", [2, 3])
 @pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize("rate", [44_100, 48_000])
-def test_mixed_blocks(tmp_path: Path, rate: int, channels: int) -> None:
-    path = encode(tmp_path / "a.mp3", sound("clicks", 1, rate, channels), rate, 128_000, joint_stereo="0")
+def test_mixed_blocks(tmp_path: Path, channels: int, block_type: int) -> None:
+    path = encode(tmp_path / "a.mp3", sound("clicks", 1, 44_100, channels), 44_100, 128_000, joint_stereo="0")
     _, first = ffmpeg_samples(path)
     data = path.read_bytes()
     kind = kind_of(data[first : first + 4])
     assert kind is not None
-    path.write_bytes(data[:first] + with_mixed_blocks(data[first:], kind))
-    expected, first = ffmpeg_samples(path)
-    found, _, _ = own_frames(kind).decode(path.read_bytes()[first:], 10_000)
-    assert len(found) > len(expected) // 4  # more frames than the first click needs: the flag may break later ones
-    scale = max(1.0, np.abs(expected).max())
-    assert np.abs(found - expected[: len(found)]).max() < FFMPEG_ROUNDING * scale
+    decoded = 0
+    for frame, changed in with_mixed_blocks(data[first:], kind, block_type)[:8]:
+        path.write_bytes(data[:first] + changed)
+        expected, _ = ffmpeg_samples(path)
+        # short blocks then have other scale factors: what is read of them may make no sense, and ends it
+        found, _, _ = own_frames(kind).decode(changed, 10_000)
+        decoded += len(found) > (frame + 1) * kind.frame_samples
+        tolerance = FFMPEG_ROUNDING * max(1.0, np.abs(expected).max())
+        np.testing.assert_allclose(found, expected[: len(found)], rtol=0, atol=tolerance)
+    assert decoded
 
 
 @pytest.mark.parametrize("most", [1, 2, 7, 1000])

@@ -1,5 +1,7 @@
 """The tables of the own mp3 decoder: what defines them, whoever printed them."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ def test_code_words_are_complete(table: str) -> None:
     words = code_words()[table]
     assert sum(2.0 ** -len(code) for code, _ in words) == 1  # Kraft's equality: all bits lead somewhere
     codes = sorted(code for code, _ in words)
-    assert not any(later.startswith(code) for code, later in zip(codes, codes[1:], strict=False))
+    assert not any(later.startswith(code) for code, later in pairwise(codes))
     largest = max(max(values) for _, values in words)
     size = len(words[0][1])
     assert sorted(values for _, values in words) == sorted(np.ndindex((largest + 1,) * size))
