@@ -6,6 +6,7 @@ FFmpeg goes on where a file is damaged, and reads to the end of the file whateve
 from __future__ import annotations
 
 from collections.abc import Generator
+from io import SEEK_SET
 from typing import Any, BinaryIO
 
 import av
@@ -50,12 +51,16 @@ class PyavDecoder(Decoder):
     source : AudioSource
     patches : dict of int to bytes, optional
         Bytes to be read instead of the file's own, by offset: mends a header that FFmpeg would believe.
+    start : int
+        Offset of the byte at which the file is taken to begin.
     """
 
-    def __init__(self, source: AudioSource, patches: dict[int, bytes] | None = None) -> None:
+    def __init__(
+        self, source: AudioSource, patches: dict[int, bytes] | None = None, *, start: int = 0
+    ) -> None:
         super().__init__(source)
-        source.file.seek(0)
-        self._bytes = _ReadOnly(source.file, patches or {})
+        source.file.seek(start)
+        self._bytes = _ReadOnly(source.file, patches or {}, start)
         try:
             # A playlist must not make FFmpeg open other files or addresses: no protocol is allowed.
             self._container = av.open(
@@ -144,8 +149,33 @@ class PyavDecoder(Decoder):
         if self._bytes.error is not None:
             self.warnings.append(f"can't be read after {self._emitted:.2f} s: {self._bytes.error}")
 
-    def _undamaged(self) -> bool:
-        return not self._damaged_packets and not self.filled_frames
+    def is_undamaged(self) -> bool:
+        """Whether nothing was found wrong so far, so that as many frames are behind it as it gave."""
+        return not self._damaged_packets and not self.filled_frames and not self._broken_clock
+
+    def blocks_from(self, offset: int, seconds: float) -> Generator[Block, None, None]:
+        """Blocks of an mp3's frames from an offset (bytes) to its end, before which there are so many seconds.
+
+        What is wrong with them is noted here.
+
+        Raises
+        ------
+        DecodeError
+            If FFmpeg doesn't begin with the frame at the offset.
+        """
+        part = PyavDecoder(self.source, start=offset)
+        try:
+            if part._container.format.name != "mp3" or part._first_packet != 0:
+                raise DecodeError("FFmpeg: finds another beginning")
+            part.header_seconds = self.header_seconds
+            part._emitted = seconds
+            yield from part._pieces()
+        finally:
+            part.close()
+        self.warnings += part.warnings
+        self.filled_frames += part.filled_frames
+        self._damaged_packets += part._damaged_packets
+        self._first_damage = part._first_damage
 
     def _note_damage(self) -> None:
         if not self._damaged_packets:
@@ -226,7 +256,7 @@ class PyavDecoder(Decoder):
         """Pieces without what an mp3 encoder put around the sound (at its end: if the header is true)."""
         pieces = self._pieces()
         if self.mono_will_do and self._container.format.name == "mp3" and self._first_packet is not None:
-            pieces = mono_blocks(pieces, self.source.file, self._first_packet, self._undamaged)
+            pieces = mono_blocks(pieces, self.source.file, self._first_packet, self)
         if not self._gapless:
             yield from pieces
             return
@@ -268,15 +298,15 @@ class _ReadOnly:
     An error looks to FFmpeg like the end of the file, and is kept here: PyAV prints the second and later ones.
     """
 
-    def __init__(self, file: BinaryIO, patches: dict[int, bytes]) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, patches: dict[int, bytes], start: int) -> None:
+        self._file, self._start = file, start
         self.error: Exception | None = None
         self._patches = patches
         self._patched_until = max((offset + len(new) for offset, new in patches.items()), default=0)
 
     def read(self, size: int) -> bytes:
         try:
-            offset = self._file.tell() if self._patched_until else 0
+            offset = self.tell() if self._patched_until else 0
             data = self._file.read(size)
         except Exception as error:
             self.error = error
@@ -292,12 +322,14 @@ class _ReadOnly:
 
     def seek(self, offset: int, whence: int = 0) -> int:
         try:
-            return self._file.seek(offset, whence)
+            if whence == SEEK_SET:
+                offset += self._start
+            return self._file.seek(offset, whence) - self._start
         except (OSError, ValueError):  # a damaged file can point beyond all offsets
             return -1
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self._file.tell() - self._start
 
 
 def _reason(error: Exception) -> str:

@@ -2,9 +2,9 @@
 
     python benchmarks/front_end.py [--minutes 60] [--repeats 5] [FILE ...]
 
-Without files: an mp3 of 44.1 kHz stereo, as `arwkv bench` has it. First it checks that both ways give the same samples and
-say the same of the file. Then it prints, for each file, medians of core-seconds an hour of sound: of decoding and mixing
-to mono, of resampling, of log-mels. Both ways run in turn, in one process, so that a disturbance meets both.
+Without files: an mp3 of 44.1 kHz stereo, as `arwkv bench` has it. First it checks that both ways give the same samples
+and say the same of the file. Then it prints, for each file, medians of core-seconds an hour of sound: of decoding and
+mixing to mono, of resampling, of log-mels. Both ways run in turn, in one process, so that a disturbance meets both.
 """
 
 import argparse
@@ -44,7 +44,10 @@ def check(path: Path) -> tuple[float, float, float]:
     heard = {}
     for way in WAYS:
         with opened(path, way, SAMPLE_RATE) as audio:
-            heard[way] = np.concatenate(list(audio)), (audio.decoded_seconds, audio.header_seconds, audio.warnings)
+            heard[way] = (
+                np.concatenate(list(audio)),
+                (audio.decoded_seconds, audio.header_seconds, audio.warnings),
+            )
     (own, said), (ffmpeg, expected) = heard["own"], heard["FFmpeg"]
     if said != expected or len(own) != len(ffmpeg):
         sys.exit(f"{path}: the two say different things of it: {said}, {expected}")
@@ -77,7 +80,9 @@ def stages(path: Path, way: str) -> tuple[float, float, float]:
 def measure(path: Path, repeats: int) -> None:
     """Print what a file costs."""
     seconds, most, mean = check(path)
-    print(f"{path.name}: {seconds / 60:.1f} minutes; log-mels differ by {most:.2g} at most, {mean:.2g} on average")
+    print(
+        f"{path.name}: {seconds / 60:.1f} minutes; log-mels differ by {most:.2g} at most, {mean:.2g} on average"
+    )
     runs: dict[str, list[tuple[float, float, float]]] = {way: [] for way in WAYS}
     for _ in range(repeats):
         for way in WAYS:
@@ -93,7 +98,9 @@ def measure(path: Path, repeats: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--minutes", type=float, default=60.0, help="of the recording that is made up")
     parser.add_argument("--repeats", type=int, default=5)

@@ -36,7 +36,10 @@ def code_words() -> dict[str, list[Code]]:
 
 
 def _entry(code: str, values: tuple[int, ...]) -> int:
-    """Bits 0 to 4: length of the word; 5 to 9: with its signs; from 12: values; from 20: whether they have signs."""
+    """What a table says of a word.
+
+    Bits 0 to 4: its length; 5 to 9: that with its signs; from 12 on: values; from 20 on: which of a pair have signs.
+    """
     signs = [int(value > 0) for value in values]
     entry = len(code) | len(code) + sum(signs) << 5
     if len(values) == 4:

@@ -1,20 +1,20 @@
 """The blocks of an mp3 as mono: the first minute by FFmpeg, what follows by the own decoder where that agrees.
 
 FFmpeg remains the judge. The own decoder begins in the midst of what FFmpeg has decoded, and goes on only if it made
-the same of it; where it meets anything unusual FFmpeg goes on from where it was, and what has been given already is
-passed over. Nothing is lost or given twice. Short files never load the compiled decoder.
+the same of it; where it meets anything unusual FFmpeg goes on, from some frames before. Nothing is lost or given twice. Short files never load the compiled decoder.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Generator, Iterator
-from typing import BinaryIO
+from collections.abc import Generator, Iterator
+from itertools import chain
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from arwkv_core.decoder import Block
+from arwkv_core.decoder import Block, DecodeError
 from arwkv_core.mp3.own_frames import OwnFrames
 from arwkv_core.mp3.stream_kind import kind_at
 
@@ -26,12 +26,24 @@ DECODER_VARIABLE = "ARWKV_MP3_DECODER"
 FFMPEG_SECONDS = 60.0
 """Sound that FFmpeg decodes before the own decoder is asked."""
 COMPARED_FRAMES = 8
+FEWEST_FRAMES_BEFORE = 32
+"""Where FFmpeg begins in the midst of a file, its decoder needs some frames to be where it would have been."""
 AGREEMENT = 1e-4
 """Of full scale, or of the loudest sample where that is beyond: rounding differs by a tenth of this at most."""
 
 
+class Judge(Protocol):
+    """FFmpeg's decoder of the same file."""
+
+    def is_undamaged(self) -> bool:
+        """Whether nothing was found wrong so far, so that as many frames are behind it as it gave."""
+
+    def blocks_from(self, offset: int, seconds: float) -> Iterator[Block]:
+        """Blocks of the frames from an offset (bytes) to the end of the file; what is before them takes `seconds`."""
+
+
 def mono_blocks(
-    blocks: Iterator[Block], file: BinaryIO, first: int, undamaged: Callable[[], bool]
+    blocks: Iterator[Block], file: BinaryIO, first: int, judge: Judge
 ) -> Generator[Block, None, None]:
     """Blocks of an mp3, of which those that the own decoder made have one channel: the mean.
 
@@ -43,17 +55,17 @@ def mono_blocks(
         The file, of which both read. Its offset is FFmpeg's.
     first : int
         Offset of the first frame (bytes).
-    undamaged : callable
-        Whether FFmpeg has found nothing wrong so far, so that as many frames are behind it as it gave.
+    judge : Judge
     """
     choice = os.environ.get(DECODER_VARIABLE, "")
     patience = 0.0 if choice == "own" else FFMPEG_SECONDS
     taken = 0
+    own = None
     for block in blocks:
         yield block
         taken += len(block.samples)
         if choice != "ffmpeg" and taken >= patience * block.sample_rate:
-            own = _agreeing(file, first, taken, block) if undamaged() else None
+            own = _agreeing(file, first, taken, block) if judge.is_undamaged() else None
             break
     else:
         return
@@ -64,11 +76,53 @@ def mono_blocks(
             yield Block(block.sample_rate, samples[:, None])
         if own.ended:
             return
+        offset = file.tell()
+        rest = _continued(own, judge, (taken + given) / block.sample_rate)
+        if rest is not None:
+            yield from rest
+            return
+        file.seek(offset)
+    yield from _without(blocks, given)
+
+
+def _without(blocks: Iterator[Block], samples: int) -> Iterator[Block]:
+    """Blocks without so many samples at the beginning."""
     for block in blocks:
-        passed = min(given, len(block.samples))
-        given -= passed
+        passed = min(samples, len(block.samples))
+        samples -= passed
         if passed < len(block.samples):
             yield Block(block.sample_rate, block.samples[passed:])
+
+
+def _continued(own: OwnFrames, judge: Judge, seconds: float) -> Iterator[Block] | None:
+    """What FFmpeg makes of the frames behind the own decoder's; None if it isn't sure to be what it would have made.
+
+    It begins some frames before, the last of which it has to decode to the same.
+    """
+    offset, frames, tail = own.last_frames()
+    per_frame = own.kind.frame_samples
+    compared = min(COMPARED_FRAMES * per_frame, len(tail))
+    before = frames * per_frame
+    if frames < FEWEST_FRAMES_BEFORE or not compared:
+        return None
+    try:
+        blocks = judge.blocks_from(offset, seconds - before / own.kind.sample_rate)
+        gathered: list[Block] = []
+        while sum(len(block.samples) for block in gathered) < before:
+            gathered.append(next(blocks))
+    except (DecodeError, StopIteration):
+        return None
+    if {(block.sample_rate, block.samples.shape[1]) for block in gathered} != {own.kind[2:]}:
+        return None
+    found = np.concatenate([block.samples for block in gathered])[:before].mean(axis=1)[-compared:]
+    if not _agree(tail[-compared:], found):
+        return None
+    return _without(chain(gathered, blocks), before)
+
+
+def _agree(found: np.ndarray, expected: np.ndarray) -> bool:
+    """Whether samples (n,) are the same but for rounding."""
+    return float(np.abs(found - expected).max()) <= AGREEMENT * max(1.0, float(np.abs(expected).max()))
 
 
 def _agreeing(file: BinaryIO, first: int, taken: int, last: Block) -> OwnFrames | None:
@@ -88,6 +142,4 @@ def _agreeing(file: BinaryIO, first: int, taken: int, last: Block) -> OwnFrames 
     found = own.warm_up()
     if found is None or len(found) < compared:
         return None
-    expected = last.samples[-compared:].mean(axis=1)
-    difference = np.abs(found[-compared:] - expected).max()
-    return own if difference <= AGREEMENT * max(1.0, float(np.abs(expected).max())) else None
+    return own if _agree(found[-compared:], last.samples[-compared:].mean(axis=1)) else None

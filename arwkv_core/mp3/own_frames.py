@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator
 from typing import BinaryIO
 
@@ -36,6 +37,7 @@ class OwnFrames:
 
     Attributes
     ----------
+    kind : StreamKind
     ended : bool
         Whether the last frame was followed by the end of the file, or by an ID3v1 tag there.
     """
@@ -45,9 +47,13 @@ class OwnFrames:
         from arwkv_kernels.mp3_cpu import Mp3Frames
 
         self._file, self._offset, self._data = file, first, b""
-        self._kind = kind
+        self.kind = kind
         self._warm_up = min(skipped, WARM_UP_FRAMES)
         self.ended = False
+        self._recent: deque[tuple[bytes, int]] = (
+            deque()
+        )  # frames that were decoded last, and how many they are
+        self._tail = np.empty(0, np.float32)  # what was made of the last of them
         self._failed = False  # a read, which the other decoder will meet, and tell
         self._in_order = self._pass_over(skipped - self._warm_up)
         self._frames = Mp3Frames(
@@ -71,9 +77,9 @@ class OwnFrames:
             done, used, _ = self._frames.decode(self._data, missing, tolerant=True)
             if not used:
                 return None
-            self._use(used)
+            self._note(used, done)
             samples.append(done)
-            missing -= len(done) // self._kind.frame_samples
+            missing -= len(done) // self.kind.frame_samples
         return np.concatenate(samples) if samples else None
 
     def samples(self) -> Generator[Floats, None, None]:
@@ -81,7 +87,7 @@ class OwnFrames:
         while True:
             at_end = self._fill()
             done, used, odd = self._frames.decode(self._data, FRAMES_AT_ONCE)
-            self._use(used)
+            self._note(used, done)
             if len(done):
                 yield done
             if odd or (at_end and not used):
@@ -89,6 +95,37 @@ class OwnFrames:
         rest = self._data
         only_tag = len(rest) == _ID3V1_BYTES and rest.startswith(b"TAG")
         self.ended = not self._failed and (not rest or only_tag)
+
+    def last_frames(self) -> tuple[int, int, Floats]:
+        """Where another decoder can begin so that it makes the same of what comes next.
+
+        Returns
+        -------
+        offset : int
+            Of a frame at most `WARM_UP_FRAMES` before the next one (bytes).
+        frames : int
+            That were decoded from there on.
+        samples : ndarray
+            The last of what was made of them.
+        """
+        recent = b"".join(data for data, _ in self._recent)
+        starts, at = [], 0
+        while at < len(recent):
+            starts.append(at)
+            at += self.kind.frame_bytes(recent[at : at + HEADER_BYTES]) or len(recent)
+        starts = starts[-WARM_UP_FRAMES:]
+        first = self._offset - len(self._data) - len(recent) + (starts[0] if starts else len(recent))
+        return first, len(starts), self._tail
+
+    def _note(self, used: int, samples: Floats) -> None:
+        """Go on behind frames that were decoded, but keep those, and some before them if they are few."""
+        if not len(samples):
+            return
+        self._recent.append((self._data[:used], len(samples) // self.kind.frame_samples))
+        while sum(frames for _, frames in self._recent) - self._recent[0][1] >= WARM_UP_FRAMES:
+            self._recent.popleft()
+        self._tail = samples
+        self._use(used)
 
     def _use(self, count: int) -> None:
         self._data = self._data[count:]
@@ -118,7 +155,7 @@ class OwnFrames:
         """Skip frames by their headers; whether they were all there."""
         for _ in range(frames):
             self._fill()
-            size = self._kind.frame_bytes(self._data[:HEADER_BYTES])
+            size = self.kind.frame_bytes(self._data[:HEADER_BYTES])
             if size is None or size > len(self._data):
                 return False
             self._use(size)
