@@ -1,7 +1,8 @@
 """The blocks of an mp3 as mono: the first minute by FFmpeg, what follows by the own decoder where that agrees.
 
 FFmpeg remains the judge. The own decoder begins in the midst of what FFmpeg has decoded, and goes on only if it made
-the same of it; where it meets anything unusual FFmpeg goes on, from some frames before. Nothing is lost or given twice. Short files never load the compiled decoder.
+the same of it; where it meets anything unusual FFmpeg goes on, from some frames before. Nothing is lost or given twice.
+Short files never load the compiled decoder.
 """
 
 from __future__ import annotations
