@@ -84,6 +84,16 @@ def lanes_to_rows(typing, source, target, stride):
 
 
 @intrinsic
+def broadcast_lanes(typing, address, index):
+    """The float32 at ``address + 4 * index`` in every lane."""
+
+    def emit(context, builder, signature, arguments):
+        return load_spread(builder, *arguments)
+
+    return half(types.int64, types.int64), emit
+
+
+@intrinsic
 def copy_lanes(typing, source, target):
     """One row."""
 
