@@ -111,8 +111,10 @@ def _continued(own: OwnFrames, judge: Judge, seconds: float) -> Iterator[Block] 
         gathered: list[Block] = []
         while sum(len(block.samples) for block in gathered) < before:
             gathered.append(next(blocks))
-    except (DecodeError, StopIteration):
+    except DecodeError:
         return None
+    except StopIteration:  # the file has become shorter: there is nothing to add
+        return iter(())
     if {(block.sample_rate, block.samples.shape[1]) for block in gathered} != {own.kind[2:]}:
         return None
     found = np.concatenate([block.samples for block in gathered])[:before].mean(axis=1)[-compared:]
