@@ -23,6 +23,8 @@ from arwkv_core.benchmark.recordings import write_mp3
 from arwkv_core.constants import SAMPLE_RATE
 from arwkv_core.features import LogMelStream
 from arwkv_core.mp3.mono_blocks import DECODER_VARIABLE
+from arwkv_kernels import mp3_cpu
+from arwkv_kernels.numba_cache import kernel
 
 WAYS = {"own": ("", resample.SOXR_SECONDS), "FFmpeg, soxr": ("ffmpeg", 1_000_000)}
 TOLERANCE = 2e-5  # of the loudest sample
@@ -108,6 +110,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.minutes < LEAST_MINUTES:
         parser.error(f"--minutes: expected at least {LEAST_MINUTES}: the own decoder is asked after one")
+    kernel(*mp3_cpu.FRAMES)  # which a short recording would not be worth
     with tempfile.TemporaryDirectory() as folder:
         if not arguments.files:
             made_up = Path(folder) / "made-up.mp3"

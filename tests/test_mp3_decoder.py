@@ -170,6 +170,7 @@ def test_the_own_decoder_is_asked_after_a_minute(tmp_path: Path, monkeypatch: py
                 yield block
 
     monkeypatch.setattr(mono_blocks, "OwnFrames", Counted)
+    monkeypatch.setattr(mono_blocks, "WORTH_COMPILING_SECONDS", 0.0)
     for seconds in (59.0, 70.0):
         path = encode(tmp_path / "a.mp3", sound("tone", seconds, 16_000, 1), 16_000, 32_000)
         with open_audio(path, sample_rate=16_000) as audio:
@@ -180,6 +181,18 @@ def test_the_own_decoder_is_asked_after_a_minute(tmp_path: Path, monkeypatch: py
         made.clear()
         assert sum(len(block) for block in audio) == count
     assert not made
+
+
+def test_it_is_not_compiled_for_a_recording_that_is_not_worth_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("arwkv_kernels.mp3_cpu.is_compiled", lambda *_: False)
+    monkeypatch.setattr(mono_blocks, "FFMPEG_SECONDS", 1.0)
+    data = encode(tmp_path / "a.mp3", sound("noise", 4, 44_100, 2), 44_100).read_bytes()
+    by_ffmpeg = hear(data, "ffmpeg", monkeypatch).samples.tobytes()
+    assert hear(data, "", monkeypatch).samples.tobytes() == by_ffmpeg
+    monkeypatch.setattr(mono_blocks, "WORTH_COMPILING_SECONDS", 3.0)
+    assert hear(data, "", monkeypatch).samples.tobytes() != by_ffmpeg
 
 
 def test_without_a_compiler_ffmpeg_does_it_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,8 @@ DECODER_VARIABLE = "ARWKV_MP3_DECODER"
 
 FFMPEG_SECONDS = 60.0
 """Sound that FFmpeg decodes before the own decoder is asked."""
+WORTH_COMPILING_SECONDS = 1200.0
+"""Compiling the own decoder takes seconds, once on a machine: of shorter recordings FFmpeg decodes all until then."""
 COMPARED_FRAMES = 8
 FEWEST_FRAMES_BEFORE = 32
 """Where FFmpeg begins in the midst of a file, its decoder needs some frames to be where it would have been."""
@@ -35,6 +37,8 @@ AGREEMENT = 1e-4
 
 class Judge(Protocol):
     """FFmpeg's decoder of the same file."""
+
+    header_seconds: float | None
 
     def is_undamaged(self) -> bool:
         """Whether nothing was found wrong so far, so that as many frames are behind it as it gave."""
@@ -66,7 +70,8 @@ def mono_blocks(
         yield block
         taken += len(block.samples)
         if choice != "ffmpeg" and taken >= patience * block.sample_rate:
-            own = _agreeing(file, first, taken, block) if judge.is_undamaged() else None
+            asked = judge.is_undamaged() and (choice == "own" or _is_worth_it(judge.header_seconds))
+            own = _agreeing(file, first, taken, block) if asked else None
             break
     else:
         return
@@ -126,6 +131,13 @@ def _continued(own: OwnFrames, judge: Judge, seconds: float) -> Iterator[Block] 
 def _agree(found: np.ndarray, expected: np.ndarray) -> bool:
     """Whether samples (n,) are the same but for rounding."""
     return float(np.abs(found - expected).max()) <= AGREEMENT * max(1.0, float(np.abs(expected).max()))
+
+
+def _is_worth_it(seconds: float | None) -> bool:
+    """Whether the own decoder is there, or the recording long enough to compile it."""
+    from arwkv_kernels import mp3_cpu
+
+    return mp3_cpu.is_ready() or (seconds is not None and seconds >= WORTH_COMPILING_SECONDS)
 
 
 def _agreeing(file: BinaryIO, first: int, taken: int, last: Block) -> OwnFrames | None:
