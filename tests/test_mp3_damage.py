@@ -102,6 +102,20 @@ def test_what_follows_the_last_frame(wholes: list[bytes], tail: bytes) -> None:
         same(*both(data + tail))
 
 
+@pytest.mark.parametrize("start", [0.0, 0.6])
+@pytest.mark.parametrize("mode", [0x50, 0x70, 0x10, 0xC0])
+def test_frames_of_another_mode(wholes: list[bytes], mode: int, start: float) -> None:
+    """Intensity stereo, with or without sum and difference; a mode that says two things; one channel, not two."""
+    for data in wholes:
+        changed = bytearray(data)
+        at = data.find(b"\xff", int(start * len(data)))
+        head = next(data[i : i + 2] for i in range(300, len(data)) if data[i] == 0xFF and data[i + 1] >= 0xE0)
+        while (at := data.find(head, at)) >= 0:
+            changed[at + 3] = changed[at + 3] & 0x0F | mode
+            at += 4
+        same(*both(bytes(changed)))
+
+
 def test_joined_files(wholes: list[bytes]) -> None:
     for first in wholes:
         for second in wholes:

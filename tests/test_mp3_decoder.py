@@ -120,6 +120,30 @@ def test_mixed_blocks(tmp_path: Path, channels: int, block_type: int) -> None:
     assert decoded
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [44_100, 22_050])
+def test_frames_with_check_sums(tmp_path: Path, rate: int, channels: int) -> None:
+    """Each with two bytes for a check sum behind its header, in place of the last two, which hold nothing."""
+    bit_rate = 320_000 if rate == 44_100 else 160_000
+    path = encode(tmp_path / "a.mp3", sound("tone", 1, rate, channels), rate, bit_rate, reservoir="0")
+    expected, first = ffmpeg_samples(path)
+    data = path.read_bytes()
+    kind = kind_of(data[first : first + 4])
+    assert kind is not None
+    changed, at = [data[:first]], first
+    while at < len(data):
+        size = kind.frame_bytes(data[at : at + 4])
+        assert size is not None
+        head = bytes((data[at], data[at + 1] & 0xFE, data[at + 2], data[at + 3]))
+        changed.append(head + b"\x12\x34" + data[at + 4 : at + size - 2])
+        at += size
+    path.write_bytes(b"".join(changed))
+    by_ffmpeg, first = ffmpeg_samples(path)
+    found = own_samples(path.read_bytes()[first:])
+    np.testing.assert_allclose(by_ffmpeg, expected, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=FFMPEG_ROUNDING)
+
+
 @pytest.mark.parametrize("most", [1, 2, 7, 1000])
 def test_any_partition_gives_the_same_bits(tmp_path: Path, most: int) -> None:
     path = encode(tmp_path / "a.mp3", sound("clicks", 1.3, 44_100, 2), 44_100, 96_000)
