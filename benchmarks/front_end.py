@@ -22,13 +22,13 @@ from arwkv_core.audio import AudioStream, open_audio
 from arwkv_core.benchmark.recordings import write_mp3
 from arwkv_core.constants import SAMPLE_RATE
 from arwkv_core.features import LogMelStream
-from arwkv_core.mp3.mono_blocks import DECODER_VARIABLE
+from arwkv_core.mp3.mono_blocks import DECODER_VARIABLE, WORTH_COMPILING_SECONDS
 from arwkv_kernels import mp3_cpu
 from arwkv_kernels.numba_cache import kernel
 
 WAYS = {"own": ("", resample.SOXR_SECONDS), "FFmpeg, soxr": ("ffmpeg", 1_000_000)}
 TOLERANCE = 2e-5  # of the loudest sample
-LEAST_MINUTES = 2
+LEAST_MINUTES = WORTH_COMPILING_SECONDS / 60
 
 
 def opened(path: Path, way: str, sample_rate: int | None = None) -> AudioStream:
@@ -109,8 +109,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     if arguments.minutes < LEAST_MINUTES:
-        parser.error(f"--minutes: expected at least {LEAST_MINUTES}: the own decoder is asked after one")
-    kernel(*mp3_cpu.FRAMES)  # which a short recording would not be worth
+        parser.error(f"--minutes: expected at least {LEAST_MINUTES:g}: of less the own decoder hears nothing")
+    kernel(*mp3_cpu.FRAMES)  # compiled before anything is timed
     with tempfile.TemporaryDirectory() as folder:
         if not arguments.files:
             made_up = Path(folder) / "made-up.mp3"

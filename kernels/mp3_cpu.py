@@ -4,16 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import mp3_layout as layout
-from .numba_cache import is_compiled, kernel
+from .numba_cache import kernel
 
 FRAMES = ".numba_mp3", "frames"  # imported only to be compiled
 
 _PADDING = 8  # bytes behind the data that may be read, but mean nothing
-
-
-def is_ready() -> bool:
-    """Whether the decoder need not be compiled first."""
-    return is_compiled(*FRAMES)
 
 
 class Mp3Frames:

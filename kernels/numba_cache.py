@@ -63,12 +63,9 @@ def _compile(module: str, function: str) -> tuple[str, bytes]:
     return compiled.native_name, object_code.emit(compiled.inspect_llvm())
 
 
-def _path(module: str, function: str) -> Path:
-    return cache_directory() / f"{module.lstrip('.')}.{function}"
-
-
 def _find(module: str, function: str) -> tuple[str, bytes]:
-    path = _path(module, function)
+    directory = cache_directory()
+    path = directory / f"{module.lstrip('.')}.{function}"
     content = kept(path)
     if content is None:
         symbol, code = _compile(module, function)
@@ -76,7 +73,7 @@ def _find(module: str, function: str) -> tuple[str, bytes]:
             keep(path, symbol.encode() + b"\n" + code)
         except OSError as error:
             warnings.warn(
-                f"compiled kernels can't be kept in {path.parent} ({error}): every start compiles them again, which "
+                f"compiled kernels can't be kept in {directory} ({error}): every start compiles them again, which "
                 f"takes seconds; let {DIRECTORY_VARIABLE} name a directory that can be written",
                 RuntimeWarning,
                 stacklevel=3,
@@ -84,11 +81,6 @@ def _find(module: str, function: str) -> tuple[str, bytes]:
         return symbol, code
     name, _, code = content.partition(b"\n")
     return name.decode(), code
-
-
-def is_compiled(module: str, function: str) -> bool:
-    """Whether a kernel is there without being compiled first; a damaged file counts, and is found out by `kernel`."""
-    return (module, function) in _kernels or _path(module, function).exists()
 
 
 def kernel(module: str, function: str) -> Kernel:

@@ -207,10 +207,9 @@ def test_the_own_decoder_is_asked_after_a_minute(tmp_path: Path, monkeypatch: py
     assert not made
 
 
-def test_it_is_not_compiled_for_a_recording_that_is_not_worth_it(
+def test_ffmpeg_decodes_recordings_that_are_not_worth_compiling(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("arwkv_kernels.mp3_cpu.is_compiled", lambda *_: False)
     monkeypatch.setattr(mono_blocks, "FFMPEG_SECONDS", 1.0)
     data = encode(tmp_path / "a.mp3", sound("noise", 4, 44_100, 2), 44_100).read_bytes()
     by_ffmpeg = hear(data, "ffmpeg", monkeypatch).samples.tobytes()

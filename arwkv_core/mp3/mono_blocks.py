@@ -2,7 +2,7 @@
 
 FFmpeg remains the judge. The own decoder begins in the midst of what FFmpeg has decoded, and goes on only if it made
 the same of it; where it meets anything unusual FFmpeg goes on, from some frames before. Nothing is lost or given twice.
-Short files never load the compiled decoder.
+Shorter recordings never load the compiled decoder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ DECODER_VARIABLE = "ARWKV_MP3_DECODER"
 FFMPEG_SECONDS = 60.0
 """Sound that FFmpeg decodes before the own decoder is asked."""
 WORTH_COMPILING_SECONDS = 1200.0
-"""Compiling the own decoder takes seconds, once on a machine: of shorter recordings FFmpeg decodes all until then."""
+"""Compiling the own decoder takes seconds, once on a machine: FFmpeg decodes all of recordings whose header says that
+they are shorter. Later too: what is heard must not depend on what a machine has compiled before."""
 COMPARED_FRAMES = 8
 FEWEST_FRAMES_BEFORE = 32
 """Where FFmpeg begins in the midst of a file, its decoder needs some frames to be where it would have been."""
@@ -134,10 +135,8 @@ def _agree(found: np.ndarray, expected: np.ndarray) -> bool:
 
 
 def _is_worth_it(seconds: float | None) -> bool:
-    """Whether the own decoder is there, or the recording long enough to compile it."""
-    from arwkv_kernels import mp3_cpu
-
-    return mp3_cpu.is_ready() or (seconds is not None and seconds >= WORTH_COMPILING_SECONDS)
+    """Whether a recording is long enough for the own decoder."""
+    return seconds is not None and seconds >= WORTH_COMPILING_SECONDS
 
 
 def _agreeing(file: BinaryIO, first: int, taken: int, last: Block) -> OwnFrames | None:
