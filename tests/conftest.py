@@ -1,6 +1,7 @@
 """What several test files share: where things are, and how to run the command line."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,11 @@ from hypothesis import settings
 # Threads that wait for their next piece of work in a loop keep the cores from whatever else runs, other tests above
 # all. Read when torch is loaded, so set here; processes that tests start have it too.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# A shell starts what runs in the background with Ctrl-C ignored, and all that it starts in turn: tests of what an
+# interrupt does would wait for it in vain.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "arwkv", deadline=None
