@@ -73,6 +73,8 @@ def _riff_chunks(file: BinaryIO, size: int, wanted: frozenset[str]) -> Iterator[
     header = layout.name_bytes + size_bytes
     offset = layout.first
     for _ in range(_MOST_CHUNKS):
+        if offset > size:  # a size of 64 bits can lead further than a file can be
+            return
         file.seek(offset)
         head = file.read(header)
         if len(head) < header:
