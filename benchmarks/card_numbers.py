@@ -17,6 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from marked_text import with_text
+
 import arwkv_models
 from arwkv_core import calibrate
 from arwkv_core.calibration import CALIBRATION_FILE, PICTURE_FILE
@@ -90,21 +92,6 @@ def section_text(test: Pair, valid: Pair) -> str:
     )
 
 
-def with_section(card: str, text: str, source: Path) -> str:
-    """The card with other text between its markers.
-
-    Raises
-    ------
-    SystemExit
-        If a marker is missing.
-    """
-    before, begin, rest = card.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{source}: expected the lines {BEGIN.strip()!r} and {END.strip()!r}")
-    return f"{before}{begin}{text}{end}{after}"
-
-
 def with_metrics(config: str, name: str, found: Evaluation) -> str:
     """A config with other numbers in the table ``[metrics.NAME]``."""
     rows = "".join(f"{key} = {round(getattr(found, key), 4)}\n" for key in NUMBERS)
@@ -145,9 +132,8 @@ def measured(model: str, corpus: Path, target: Path) -> None:
         pairs[split] = (ours, teacher)
     calibrate(model, manifest, output=target)
     card, config = target / CARD_FILE, target / CONFIG_FILE
-    card.write_text(
-        with_section(card.read_text("utf-8"), section_text(pairs["test"], pairs["valid"]), card), "utf-8"
-    )
+    text = section_text(pairs["test"], pairs["valid"])
+    card.write_text(with_text(card.read_text("utf-8"), BEGIN, END, text, card), "utf-8")
     text = config.read_text("utf-8")
     for name, found in (
         ("test", pairs["test"][0]),

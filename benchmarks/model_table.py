@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from long_form import OWN, TEACHER, LongForm, model_hearing, spoken, teacher_hearing
+from marked_text import with_text
 from numpy.typing import NDArray
 
 import arwkv_models
@@ -117,18 +118,8 @@ def table(columns: list[str], title: str, rows: Rows) -> str:
 
 
 def replaced(page: str, text: str) -> str:
-    """The page with other text between its markers.
-
-    Raises
-    ------
-    SystemExit
-        If a marker is missing.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{PAGE}: expected the lines {BEGIN.strip()!r} and {END.strip()!r}")
-    return f"{before}{begin}\n{text}\n{end}{after}"
+    """The page with other text between its markers."""
+    return with_text(page, BEGIN, END, f"\n{text}\n", PAGE)
 
 
 def main() -> None:

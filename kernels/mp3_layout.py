@@ -72,7 +72,8 @@ PAIR_ROW = (
     5  # offset of the first level in the codes, bits it looks at, linbits, words in 57 bits, largest gain
 )
 PAIR_TABLES = WINDOW + WINDOW_TAPS  # (32, PAIR_ROW)
-QUAD_TABLES = PAIR_TABLES + 32 * PAIR_ROW  # (2, 64)
-CODES = QUAD_TABLES + 2 * 64  # of all pair tables
+QUAD_BITS = 6  # of the longest word for four lines
+QUAD_TABLES = PAIR_TABLES + 32 * PAIR_ROW  # (2, 1 << QUAD_BITS)
+CODES = QUAD_TABLES + (2 << QUAD_BITS)  # of all pair tables
 FIRST_BITS = 9
 """Bits of a code word that the first level of a table looks at."""

@@ -10,6 +10,7 @@ from .mp3_layout import (
     PAIR_ROW,
     PAIR_TABLES,
     POWERS,
+    QUAD_BITS,
     QUAD_TABLES,
     REGION_END,
     TABLE,
@@ -19,7 +20,6 @@ from .numba_rows import INLINE, PART
 from .numba_vector import load_scalar, store_scalar
 from .numba_words import word
 
-QUAD_BITS = 6
 ESCAPE = 15  # the largest value of a table; where the table has linbits, more follows
 
 
@@ -120,4 +120,4 @@ def read_lines(tables, main, at, end, g, out):
         line = until
         if at > end:
             return -1
-    return quads(main, at, end, tables + 4 * (QUAD_TABLES + 64 * word(g, COUNT_TABLE)), out, line)
+    return quads(main, at, end, tables + 4 * (QUAD_TABLES + (word(g, COUNT_TABLE) << QUAD_BITS)), out, line)

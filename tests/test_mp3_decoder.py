@@ -10,31 +10,19 @@ from mp3_sounds import SOUNDS, Floats, encode, ffmpeg_samples, hear, sound
 from arwkv_core.audio import open_audio
 from arwkv_core.features import log_mel
 from arwkv_core.mp3 import mono_blocks, reference
+from arwkv_core.mp3.own_frames import decoder_of
 from arwkv_core.mp3.stream_kind import StreamKind, kind_of
-from arwkv_core.mp3.tables import tables
-from arwkv_kernels.mp3_cpu import Mp3Frames
 
 FFMPEG_ROUNDING = 2e-5  # of the loudest sample, which float32 of FFmpeg's decoder is off by: -94 dB
 OWN_ROUNDING = 1e-6
 RATES = (44_100, 48_000, 32_000, 22_050, 24_000, 16_000, 11_025, 12_000, 8_000)
 
 
-def own_frames(kind: StreamKind) -> Mp3Frames:
-    return Mp3Frames(
-        tables(kind.sample_rate),
-        version=kind.version,
-        rate_index=kind.rate_index,
-        sample_rate=kind.sample_rate,
-        channels=kind.channels,
-        bit_rates=kind.bit_rates,
-    )
-
-
 def own_samples(data: bytes, most: int = 10_000) -> Floats:
     """All frames, a call for `most` of them."""
     kind = kind_of(data[:4])
     assert kind is not None
-    decoder, blocks = own_frames(kind), []
+    decoder, blocks = decoder_of(kind), []
     while data:
         samples, used, odd = decoder.decode(data, most)
         assert used
@@ -113,7 +101,7 @@ def test_mixed_blocks(tmp_path: Path, channels: int, block_type: int) -> None:
         path.write_bytes(data[:first] + changed)
         expected, _ = ffmpeg_samples(path)
         # short blocks then have other scale factors: what is read of them may make no sense, and ends it
-        found, _, _ = own_frames(kind).decode(changed, 10_000)
+        found, _, _ = decoder_of(kind).decode(changed, 10_000)
         decoded += len(found) > (frame + 1) * kind.frame_samples
         tolerance = FFMPEG_ROUNDING * max(1.0, np.abs(expected).max())
         np.testing.assert_allclose(found, expected[: len(found)], rtol=0, atol=tolerance)
@@ -160,7 +148,7 @@ def test_data_may_end_anywhere(tmp_path: Path) -> None:
     assert kind is not None
     whole = own_samples(data)
     for step in (1, 3, 100, 1045):
-        decoder, held, blocks = own_frames(kind), b"", []
+        decoder, held, blocks = decoder_of(kind), b"", []
         for start in range(0, len(data), step):
             held += data[start : start + step]
             samples, used, odd = decoder.decode(held, 100)

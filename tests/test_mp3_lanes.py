@@ -18,21 +18,15 @@ import numpy as np
 import soxr
 from mp3_sounds import encode, ffmpeg_samples, sound
 from arwkv_core.mp3 import reference
+from arwkv_core.mp3.own_frames import decoder_of
 from arwkv_core.mp3.stream_kind import kind_of
-from arwkv_core.mp3.tables import tables
 from arwkv_core.own_resampler import OwnResampler
 from arwkv_kernels import vector_width
-from arwkv_kernels.mp3_cpu import Mp3Frames
 
 for rate, channels, kind in ((44_100, 2, "clicks"), (44_100, 2, "opposite"), (22_050, 1, "clipped")):
     path = encode(Path(sys.argv[2]) / "a.mp3", sound(kind, 0.3, rate, channels), rate, 64_000)
     data = path.read_bytes()[ffmpeg_samples(path)[1] :]
-    of = kind_of(data[:4])
-    decoder = Mp3Frames(
-        tables(rate), version=of.version, rate_index=of.rate_index, sample_rate=rate, channels=channels,
-        bit_rates=of.bit_rates,
-    )
-    found = decoder.decode(data, 1000)[0]
+    found = decoder_of(kind_of(data[:4])).decode(data, 1000)[0]
     np.testing.assert_allclose(found, reference.decode(data).mean(axis=1), rtol=0, atol=1e-6)
 
 samples = np.random.default_rng(0).standard_normal(50_000).astype(np.float32)

@@ -9,13 +9,12 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from arwkv_kernels.mp3_layout import FIRST_BITS, MOST_GAIN, PAIR_ROW
+from arwkv_kernels.mp3_layout import FIRST_BITS, MOST_GAIN, PAIR_ROW, QUAD_BITS
 
 LINBITS = (1, 2, 3, 4, 6, 8, 10, 13, 4, 5, 6, 7, 8, 9, 11, 13)
 """Of tables 16 to 31: bits that follow where a value is the table's largest, 15."""
 
 WITHOUT_CODES = (0, 4, 14)  # all lines are 0; the latter two are not defined
-QUAD_BITS = 6
 _SHARED = {**dict.fromkeys(range(16, 24), 16), **dict.fromkeys(range(24, 32), 24)}
 _REST_OF_CACHE = 57  # bits
 

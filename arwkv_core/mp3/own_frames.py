@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arwkv_core.mp3.stream_kind import HEADER_BYTES, StreamKind
+
+if TYPE_CHECKING:
+    from arwkv_kernels.mp3_cpu import Mp3Frames
 
 Floats = NDArray[np.float32]
 
@@ -19,6 +22,21 @@ READ_BYTES = 1 << 17
 _ID3V1_BYTES = 128
 WARM_UP_FRAMES = 64
 """Before the first sample that counts: a frame needs 511 bytes of earlier ones at most, 23 of the smallest."""
+
+
+def decoder_of(kind: StreamKind) -> Mp3Frames:
+    """The compiled decoder for frames of a kind."""
+    from arwkv_core.mp3.tables import tables
+    from arwkv_kernels.mp3_cpu import Mp3Frames
+
+    return Mp3Frames(
+        tables(kind.sample_rate),
+        version=kind.version,
+        rate_index=kind.rate_index,
+        sample_rate=kind.sample_rate,
+        channels=kind.channels,
+        bit_rates=kind.bit_rates,
+    )
 
 
 class OwnFrames:
@@ -43,9 +61,6 @@ class OwnFrames:
     """
 
     def __init__(self, file: BinaryIO, first: int, kind: StreamKind, skipped: int) -> None:
-        from arwkv_core.mp3.tables import tables
-        from arwkv_kernels.mp3_cpu import Mp3Frames
-
         self._file, self._offset, self._data = file, first, b""
         self.kind = kind
         self._warm_up = min(skipped, WARM_UP_FRAMES)
@@ -56,14 +71,7 @@ class OwnFrames:
         self._tail = np.empty(0, np.float32)  # what was made of the last of them
         self._failed = False  # a read, which the other decoder will meet, and tell
         self._in_order = self._pass_over(skipped - self._warm_up)
-        self._frames = Mp3Frames(
-            tables(kind.sample_rate),
-            version=kind.version,
-            rate_index=kind.rate_index,
-            sample_rate=kind.sample_rate,
-            channels=kind.channels,
-            bit_rates=kind.bit_rates,
-        )
+        self._frames = decoder_of(kind)
 
     def warm_up(self) -> Floats | None:
         """Samples of the frames before the first that counts; None where they are not all as expected.

@@ -6,7 +6,6 @@ time in element-wise operations, each of which reads and writes the whole batch.
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,29 +17,23 @@ from torch.autograd.function import once_differentiable
 from arwkv_core.constants import BANDS
 from arwkv_core.model import ARWKV, Block
 
+from .compiled import compiles
 from .fused_channel_mix import ChannelMix
 from .fused_stream import Slopes, Stream
 from .fused_time_mix import TimeMix
 from .fused_weights import Matrices
 
-logger = logging.getLogger("arwkv.training")
-
 
 @cache
 def can_fuse(dtype: torch.dtype) -> bool:
     """Whether the passes run on this machine with products in a dtype; if not, why is logged once."""
-    try:
+
+    def prepare() -> None:
         from arwkv_kernels import grad_call
 
         grad_call.prepare(dtype)
-    except ImportError as error:
-        reason = f"numba can't be imported ({error})"
-    except Exception as error:  # whatever a compiler may raise: the plain path is slower, but right
-        reason = f"they can't be compiled ({type(error).__name__}: {str(error).strip().splitlines()[-1]})"
-    else:
-        return True
-    logger.warning("training without fused passes, which would be faster: %s", reason)
-    return False
+
+    return compiles(prepare, "fused passes")
 
 
 def training_tokens(network: ARWKV, fbank: Tensor) -> Tensor:

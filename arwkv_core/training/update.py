@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import cache
 
@@ -11,29 +10,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .compiled import compiles
 from .student import RunningMean
 
 CLIP_EPSILON = 1e-6
 """What `torch.nn.utils.clip_grad_norm_` adds to the norm that it divides by."""
 
-logger = logging.getLogger("arwkv.training")
-
 
 @cache
 def can_update_at_once() -> bool:
     """Whether the pass runs on this machine; if not, why is logged once."""
-    try:
+
+    def prepare() -> None:
         from arwkv_kernels import update
 
         update.prepare()
-    except ImportError as error:
-        reason = f"numba can't be imported ({error})"
-    except Exception as error:  # whatever a compiler may raise: the plain path is slower, but right
-        reason = f"it can't be compiled ({type(error).__name__}: {str(error).strip().splitlines()[-1]})"
-    else:
-        return True
-    logger.warning("training without the fused update, which would be faster: %s", reason)
-    return False
+
+    return compiles(prepare, "the fused update")
 
 
 class Update:
