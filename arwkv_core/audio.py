@@ -223,19 +223,21 @@ class AudioStream:
 
     def _regular(self, pieces: Iterator[np.ndarray]) -> Generator[np.ndarray, None, None]:
         """The same samples in blocks of one size."""
-        held: list[np.ndarray] = []
-        count = 0
+        held: list[np.ndarray] = []  # of a block that isn't full
+        missing = self._block_samples
         for piece in pieces:
-            held.append(piece)
-            count += len(piece)
-            while count >= self._block_samples:
-                whole = np.concatenate(held) if len(held) > 1 else held[0]
-                held = [whole[self._block_samples :]]
-                count -= self._block_samples
-                self.samples += self._block_samples
-                yield whole[: self._block_samples]
-        if count:
-            self.samples += count
+            while len(piece) >= missing:
+                held.append(piece[:missing])
+                piece = piece[missing:]
+                missing = self._block_samples
+                self.samples += missing
+                yield np.concatenate(held) if len(held) > 1 else held[0]
+                held = []
+            if len(piece):
+                held.append(piece)
+                missing -= len(piece)
+        if held:
+            self.samples += self._block_samples - missing
             yield np.concatenate(held)
 
     def _mono(self, block: Block) -> np.ndarray:
@@ -254,7 +256,10 @@ class AudioStream:
             samples = np.where(valid, samples, np.float32(0.0))
             low, high = float(samples.min()), float(samples.max())
         self._peak = max(self._peak, -low, high)
-        mono = np.array(samples[:, 0])
+        mono = samples[:, 0]
+        if samples.shape[1] == 1 and mono.flags.c_contiguous and mono.flags.writeable:
+            return mono
+        mono = mono.copy()
         for other in range(1, samples.shape[1]):  # by columns: a mean along the short axis is much slower
             mono += samples[:, other]
         mono /= samples.shape[1]

@@ -25,6 +25,7 @@ from arwkv_core import features_torch
 from arwkv_core.constants import HOP_SAMPLES, N_MELS, SAMPLE_RATE, WINDOW_SAMPLES
 from arwkv_core.errors import AudioError, FeatureError
 from arwkv_core.features_torch import hann_window, mel_matrix
+from arwkv_core.seam import stretches
 
 if TYPE_CHECKING:
     from arwkv_kernels.numba_mel_cpu import Plan
@@ -111,11 +112,13 @@ class LogMelStream:
             As `log_mel`.
         """
         _check(samples)
-        waveform = np.concatenate((self._tail, samples), dtype=np.float32) if len(self._tail) else samples
-        frames = np.empty((frame_count(len(waveform)), N_MELS), dtype=np.float32)
-        _fill(waveform, frames, threads=1)
-        rest = waveform[len(frames) * HOP_SAMPLES :]
-        self._tail = np.array(rest, dtype=np.float32)  # a copy, so that the block can be freed
+        frames = np.empty((frame_count(len(self._tail) + len(samples)), N_MELS), dtype=np.float32)
+        done = 0
+        for waveform in stretches(self._tail, samples, HOP_SAMPLES, WINDOW_SAMPLES):
+            first, done = done, done + frame_count(len(waveform))
+            _fill(waveform, frames[first:done], threads=1)
+            rest = waveform[(done - first) * HOP_SAMPLES :]
+        self._tail = rest.copy()  # so that the block can be freed
         self.frames += len(frames)
         return frames
 

@@ -13,6 +13,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from arwkv_core.seam import stretches
+
 Floats = NDArray[np.float32]
 
 LARGEST_TERM = 640
@@ -94,9 +96,14 @@ class OwnResampler:
 
     def push(self, samples: Floats) -> Floats:
         """Take the next samples (n,) and give those (m,) that are ready."""
-        held = np.concatenate((self._held, samples), dtype=np.float32)
-        out = self._groups.run(held)
-        self._held = held[len(out) // self._groups.step_out * self._groups.step_in :].copy()
+        groups = self._groups
+        parts = stretches(self._held, samples, groups.batch_in, groups.inputs)
+        ends = np.cumsum([0, *(groups.outputs(len(part)) for part in parts)])
+        out = np.empty(ends[-1], np.float32)
+        for part, start, end in zip(parts, ends, ends[1:], strict=False):
+            groups.run(part, out[start:end])
+            rest = part[(end - start) // groups.batch_out * groups.batch_in :]
+        self._held = rest.copy()
         ready = out[self._passed :]
         self._passed -= len(out) - len(ready)
         return ready

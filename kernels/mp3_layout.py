@@ -3,6 +3,8 @@
 LINES = 576  # frequency lines of a granule and channel
 SUBBANDS, SLOTS = 32, 18  # LINES are so many subbands of so many lines; the latter become as many time slots
 MOST_BANDS = 40  # scale factor bands of a granule at most, counting each window of short blocks
+HALF_BAND = SUBBANDS // 2
+VECTOR = 2 * SUBBANDS  # numbers that the filter bank makes of a slot
 WINDOW_TAPS = 512
 HISTORY_SLOTS = 15  # before the present one, whose samples the window still reaches
 
@@ -45,7 +47,7 @@ SIDE = 0
 QUANTA = SIDE + 8 * GRANULES * GRANULE_WORDS  # of two channels, raised to 4/3, with their signs
 SPECTRA = QUANTA + 2 * 4 * (LINES + 64)  # of at most two channels, a row a line of all subbands
 PART = SPECTRA + 2 * 4 * (LINES + 64)  # of mixed blocks: the subbands of one kind
-TURNED = PART + 4 * (LINES + 64)  # with odd subbands negated
+TURNED = PART + 4 * (LINES + 64)  # with odd subbands negated; later sums and differences of subbands
 HYBRID = TURNED + 4 * (
     LINES + 64
 )  # samples of the subbands, a row a slot: of this granule, and begun of the next
@@ -66,14 +68,15 @@ ALIAS_KEEP = MATRICES + 4 * 36 * 18  # (8, 32) of all boundaries, then of the fi
 ALIAS_CROSS = ALIAS_KEEP + 2 * 8 * 32
 ALIAS_LESS = ALIAS_CROSS + 2 * 8 * 32  # the same, negated
 TURNS = ALIAS_LESS + 2 * 8 * 32  # 1, -1, 1, -1 ...: (32,)
-COSINES = TURNS + 32  # (32, 64)
-WINDOW = COSINES + 32 * 64
+COSINES = TURNS + 32  # of even and odd numbers: (2, 16, 16)
+WINDOW = COSINES + 2 * HALF_BAND * HALF_BAND
 PAIR_ROW = (
     5  # offset of the first level in the codes, bits it looks at, linbits, words in 57 bits, largest gain
 )
 PAIR_TABLES = WINDOW + WINDOW_TAPS  # (32, PAIR_ROW)
-QUAD_BITS = 6  # of the longest word for four lines
+QUAD_BITS = 10  # of the longest word for four lines, with its signs
 QUAD_TABLES = PAIR_TABLES + 32 * PAIR_ROW  # (2, 1 << QUAD_BITS)
-CODES = QUAD_TABLES + (2 << QUAD_BITS)  # of all pair tables
-FIRST_BITS = 9
+QUAD_VALUES = QUAD_TABLES + (2 << QUAD_BITS)  # all fours of -1, 0 and 1: (81, 4)
+CODES = QUAD_VALUES + 4 * 3**4  # of all pair tables
+FIRST_BITS = 10
 """Bits of a code word that the first level of a table looks at."""

@@ -62,9 +62,10 @@ from .mp3_layout import (
 from .numba_mp3_bits import bits, byte, copy_bytes, entry, set_word
 from .numba_mp3_factors import read_factors
 from .numba_mp3_huffman import read_lines
-from .numba_mp3_hybrid import add_inverse, advance, synthesise
+from .numba_mp3_hybrid import add_inverse, advance
 from .numba_mp3_side import SUM_AND_DIFFERENCE, frame_bytes, read_side, side_bytes
 from .numba_mp3_spectrum import add_lines, clear, reduce_alias
+from .numba_mp3_synthesis import synthesise
 from .numba_rows import PART as FUNCTION
 from .numba_words import word
 
@@ -132,7 +133,7 @@ def run_granule(p, g, scratch, sum_and_difference, out):
         if both:
             transform(tables, h, second, scratch)
     transform(tables, g, first, scratch)
-    synthesise(tables, scratch + HYBRID, scratch + VECTORS, out)
+    synthesise(tables, scratch + HYBRID, scratch + TURNED, scratch + VECTORS, out)
     return largest < LOUDEST
 
 

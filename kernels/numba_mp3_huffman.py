@@ -12,14 +12,16 @@ from .mp3_layout import (
     POWERS,
     QUAD_BITS,
     QUAD_TABLES,
+    QUAD_VALUES,
     REGION_END,
     TABLE,
 )
-from .numba_mp3_bits import cache_at, entry, signed, top
+from .numba_mp3_bits import cache_at, copy_bytes, entry, signed, top
 from .numba_rows import INLINE, PART
 from .numba_vector import load_scalar, store_scalar
 from .numba_words import word
 
+QUADS_AT_ONCE = 5  # in the 57 bits of a cache
 ESCAPE = 15  # the largest value of a table; where the table has linbits, more follows
 
 
@@ -42,12 +44,12 @@ def short_pairs(main, at, codes, powers, description, out, line, end):
         last = min(line + 2 * at_once, end)
         while line < last:
             found = look_up(codes, first, width, cache)
-            cache <<= found & 31
-            store_scalar(out, line, signed(load_scalar(powers, (found >> 12) & 15), cache))
-            cache <<= (found >> 20) & 1
-            store_scalar(out, line + 1, signed(load_scalar(powers, (found >> 16) & 15), cache))
-            cache <<= (found >> 21) & 1
-            at += (found >> 5) & 31
+            signs, size = cache << (found & 31), (found >> 5) & 31
+            store_scalar(out, line, signed(load_scalar(powers, (found >> 12) & 15), signs))
+            signs <<= (found >> 20) & 1
+            store_scalar(out, line + 1, signed(load_scalar(powers, (found >> 16) & 15), signs))
+            cache <<= size  # at once: the next word waits for nothing else
+            at += size
             line += 2
     return at
 
@@ -78,9 +80,24 @@ def long_pairs(main, at, codes, powers, description, out, line, end):
     return at
 
 
+@njit(**INLINE)
+def put_quad(values, found, out, line):
+    """The four lines that an entry stands for; the bits of their word and signs."""
+    copy_bytes(out + 4 * line, values + (found >> 5), 16)
+    return found & 31
+
+
 @njit(**PART)
-def quads(main, at, end, table, out, line):
+def quads(tables, main, at, end, choice, out, line):
     """Lines of -1, 0 and 1, in fours, up to bit `end`; the line behind the last."""
+    table, values = tables + 4 * (QUAD_TABLES + (choice << QUAD_BITS)), tables + 4 * QUAD_VALUES
+    while line <= LINES - 4 * QUADS_AT_ONCE and at + QUAD_BITS * QUADS_AT_ONCE <= end:
+        cache = cache_at(main, at)
+        for _ in range(QUADS_AT_ONCE):
+            size = put_quad(values, entry(table, top(cache, QUAD_BITS)), out, line)
+            cache <<= size
+            at += size
+            line += 4
     before = -1
     while line <= LINES - 4:
         if at >= end:
@@ -88,14 +105,7 @@ def quads(main, at, end, table, out, line):
                 line -= 4  # some encoders state a length that cuts the last word: it is none
             break
         before = at
-        cache = cache_at(main, at)
-        found = entry(table, top(cache, QUAD_BITS))
-        cache <<= found & 31
-        at += (found >> 5) & 31
-        for i in range(4):
-            present = (found >> (12 + i)) & 1
-            store_scalar(out, line + i, signed(float32(present), cache))
-            cache <<= present
+        at += put_quad(values, entry(table, top(cache_at(main, at), QUAD_BITS)), out, line)
         line += 4
     return line
 
@@ -120,4 +130,4 @@ def read_lines(tables, main, at, end, g, out):
         line = until
         if at > end:
             return -1
-    return quads(main, at, end, tables + 4 * (QUAD_TABLES + (word(g, COUNT_TABLE) << QUAD_BITS)), out, line)
+    return quads(tables, main, at, end, word(g, COUNT_TABLE), out, line)

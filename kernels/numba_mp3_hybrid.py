@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""The hybrid synthesis of mp3: from a granule's spectrum to samples of 32 subbands, and on to sound.
+"""The hybrid filter bank of mp3: from a granule's spectrum to samples of 32 subbands.
 
 Transforms are written as matrix products over all subbands at once: on vectors they cost less than reading the
 Huffman code words, and one text serves long, short and mixed blocks.
@@ -7,12 +7,10 @@ Huffman code words, and one text serves long, short and mixed blocks.
 
 from numba import njit
 
-from .mp3_layout import COSINES, HISTORY_SLOTS, LINES, MATRICES, SLOTS, SUBBANDS, TURNS, WINDOW
+from .mp3_layout import LINES, MATRICES, SLOTS, SUBBANDS, TURNS
 from .numba_rows import PART
 from .numba_vector import broadcast, load, multiply, multiply_add, store, zero
 from .vector_width import VALUES
-
-VECTOR = 2 * SUBBANDS  # numbers that the matrix of the polyphase filter bank makes of a slot
 
 
 @njit(**PART)
@@ -59,57 +57,3 @@ def advance(hybrid):
     for i in range(0, LINES, VALUES):
         store(hybrid, i, load(hybrid, LINES + i))
         store(hybrid, LINES + i, zero())
-
-
-@njit(**PART)
-def matrix_six(tables, samples, vectors):
-    """The vectors of six slots."""
-    for lane in range(0, VECTOR, VALUES):
-        a, b, c, d, e, f = zero(), zero(), zero(), zero(), zero(), zero()
-        for k in range(SUBBANDS):
-            x = load(tables, COSINES + VECTOR * k + lane)
-            a = multiply_add(broadcast(samples, k), x, a)
-            b = multiply_add(broadcast(samples, k + SUBBANDS), x, b)
-            c = multiply_add(broadcast(samples, k + 2 * SUBBANDS), x, c)
-            d = multiply_add(broadcast(samples, k + 3 * SUBBANDS), x, d)
-            e = multiply_add(broadcast(samples, k + 4 * SUBBANDS), x, e)
-            f = multiply_add(broadcast(samples, k + 5 * SUBBANDS), x, f)
-        store(vectors, lane, a)
-        store(vectors, lane + VECTOR, b)
-        store(vectors, lane + 2 * VECTOR, c)
-        store(vectors, lane + 3 * VECTOR, d)
-        store(vectors, lane + 4 * VECTOR, e)
-        store(vectors, lane + 5 * VECTOR, f)
-
-
-@njit(**PART)
-def window_three(tables, vectors, out):
-    """Samples of three slots, of whose vectors the first is at `vectors`."""
-    for lane in range(0, SUBBANDS, VALUES):
-        a, b, c = zero(), zero(), zero()
-        for i in range(0, 16, 2):
-            w = load(tables, WINDOW + SUBBANDS * i + lane)
-            at = lane - VECTOR * i
-            a = multiply_add(load(vectors, at), w, a)
-            b = multiply_add(load(vectors, at + VECTOR), w, b)
-            c = multiply_add(load(vectors, at + 2 * VECTOR), w, c)
-            w = load(tables, WINDOW + SUBBANDS * (i + 1) + lane)
-            at += SUBBANDS - VECTOR
-            a = multiply_add(load(vectors, at), w, a)
-            b = multiply_add(load(vectors, at + VECTOR), w, b)
-            c = multiply_add(load(vectors, at + 2 * VECTOR), w, c)
-        store(out, lane, a)
-        store(out, lane + SUBBANDS, b)
-        store(out, lane + 2 * SUBBANDS, c)
-
-
-@njit(**PART)
-def synthesise(tables, samples, vectors, out):
-    """The 576 samples of a granule from those of its subbands; `vectors` has those of earlier slots in front."""
-    present = vectors + 4 * VECTOR * HISTORY_SLOTS
-    for slot in range(0, SLOTS, 6):
-        matrix_six(tables, samples + 4 * SUBBANDS * slot, present + 4 * VECTOR * slot)
-    for slot in range(0, SLOTS, 3):
-        window_three(tables, present + 4 * VECTOR * slot, out + 4 * SUBBANDS * slot)
-    for i in range(0, VECTOR * HISTORY_SLOTS, VALUES):
-        store(vectors, i, load(vectors, VECTOR * SLOTS + i))

@@ -28,8 +28,10 @@ class TapGroups:
     ----------
     step_in, step_out : int
         Inputs and outputs of a stretch.
+    batch_in, batch_out : int
+        The same of a batch: all stretches that are worked on at once.
     inputs : int
-        That a batch reads: those of all stretches and those that the last ones share with the next batch.
+        That a batch reads: `batch_in` and those that its last stretches share with the next batch.
     """
 
     def __init__(self, taps: Floats, up: int, down: int) -> None:
@@ -49,29 +51,29 @@ class TapGroups:
                 output = group * layout.PHASES + phase
                 grouped[group, start - first :, phase][: taps.shape[1]] = taps[output % up]
         self._taps = grouped
-        self.inputs = layout.LANES * self.step_in + self._rows + layout.LANES
+        self.batch_in, self.batch_out = layout.STRETCHES * self.step_in, layout.STRETCHES * self.step_out
+        self.inputs = self.batch_in + self._rows + layout.LANES
         self._scratch = np.zeros(layout.scratch_floats(self.step_in, self.step_out, self._rows), np.float32)
 
-    def run(self, samples: Floats) -> Floats:
-        """Outputs of as many whole batches as there are inputs for.
+    def outputs(self, samples: int) -> int:
+        """How many outputs are made of so many inputs: those of whole batches."""
+        return max(0, 1 + (samples - self.inputs) // self.batch_in) * self.batch_out
+
+    def run(self, samples: Floats, out: Floats) -> None:
+        """Make the outputs of as many whole batches as there are inputs for.
 
         Parameters
         ----------
         samples : ndarray
             ``(n,)`` contiguous, from the first input of the first output on.
-
-        Returns
-        -------
-        ndarray
-            ``(batches * LANES * step_out,)``; the next batch begins ``batches * LANES * step_in`` inputs later.
+        out : ndarray
+            ``(outputs(n),)`` contiguous.
         """
-        batches = max(0, 1 + (len(samples) - self.inputs) // (layout.LANES * self.step_in))
-        out = np.empty(batches * layout.LANES * self.step_out, np.float32)
         p = np.zeros(layout.WORDS, np.int64)
-        p[layout.SAMPLES], p[layout.OUT], p[layout.BATCHES] = samples.ctypes.data, out.ctypes.data, batches
+        p[layout.SAMPLES], p[layout.OUT] = samples.ctypes.data, out.ctypes.data
+        p[layout.BATCHES] = len(out) // self.batch_out
         p[layout.TAPS], p[layout.FIRST_ROWS] = self._taps.ctypes.data, self._first_rows.ctypes.data
         p[layout.SCRATCH] = self._scratch.ctypes.data
         p[layout.STEP_IN], p[layout.STEP_OUT] = self.step_in, self.step_out
         p[layout.ROWS], p[layout.GROUPS] = self._rows, len(self._first_rows)
         self._kernel(p.ctypes.data)
-        return out

@@ -2,8 +2,9 @@
 
 from .vector_width import HALF
 
-LANES = HALF  # stretches of the sound in a vector: each lane makes the same output of its own
-PHASES = 8  # outputs that are made at once from the same inputs
+LANES = HALF  # of a vector; each makes the same output of its own stretch of the sound
+STRETCHES = 2 * LANES
+PHASES = 4  # outputs that are made at once from the same inputs
 
 # Words of the parameter block.
 SAMPLES, OUT, BATCHES, TAPS, FIRST_ROWS, SCRATCH = range(6)
@@ -14,7 +15,6 @@ WORDS = 10
 
 
 def scratch_floats(step_in: int, step_out: int, rows: int) -> int:
-    """Floats of memory: inputs and outputs with a row for each, a lane a stretch, both to whole squares."""
+    """Floats of memory: inputs (to whole squares of lanes) and outputs of all stretches."""
     inputs = -(-(step_in + rows) // LANES) * LANES
-    outputs = -(-step_out // LANES) * LANES
-    return (inputs + outputs) * LANES
+    return (inputs + step_out) * STRETCHES

@@ -1,12 +1,12 @@
 """The tables of the own mp3 decoder: what defines them, whoever printed them."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
 
 from arwkv_core.mp3 import bands, filters
-from arwkv_core.mp3.codes import QUAD_BITS, code_words, pair_tables, quad_tables
+from arwkv_core.mp3.codes import QUAD_BITS, code_words, pair_tables, quad_tables, quad_values
 
 
 @pytest.mark.parametrize("table", sorted(code_words()))
@@ -40,12 +40,17 @@ def test_tables_give_each_word_and_what_follows_does_not_matter() -> None:
                 # as many words as are read from 57 bits fit into them
                 assert at_once * (len(code) + signs) <= 57 or linbits
                 assert len(code) + signs + 2 * linbits <= 57
+    lines = quad_values()
     for name, table in zip("AB", quad_tables(), strict=True):
-        for code, values in code_words()[name]:
-            for rest in range(1 << QUAD_BITS - len(code)):
-                entry = int(table[int(code, 2) << QUAD_BITS - len(code) | rest])
-                assert (entry & 31, entry >> 5 & 31) == (len(code), len(code) + sum(values))
-                assert [entry >> 12 + i & 1 for i in range(4)] == list(values)
+        for code, magnitudes in code_words()[name]:
+            for negative in product((0, 1), repeat=sum(magnitudes)):
+                word = code + "".join(map(str, negative))
+                signs = iter(negative)
+                values = [magnitude * (-1) ** next(signs) if magnitude else 0 for magnitude in magnitudes]
+                for rest in range(1 << QUAD_BITS - len(word)):
+                    entry = int(table[int(word, 2) << QUAD_BITS - len(word) | rest])
+                    assert entry & 31 == len(word)
+                    assert list(lines.ravel()[(entry >> 5) // 4 :][:4]) == values
 
 
 @pytest.mark.parametrize("rate", sorted(bands.LONG_BANDS))

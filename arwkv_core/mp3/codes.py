@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from functools import lru_cache
 from importlib.resources import files
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ LINBITS = (1, 2, 3, 4, 6, 8, 10, 13, 4, 5, 6, 7, 8, 9, 11, 13)
 WITHOUT_CODES = (0, 4, 14)  # all lines are 0; the latter two are not defined
 _SHARED = {**dict.fromkeys(range(16, 24), 16), **dict.fromkeys(range(24, 32), 24)}
 _REST_OF_CACHE = 57  # bits
+_QUAD_BYTES = 16
 
 Ints = NDArray[np.int32]
 Code = tuple[str, tuple[int, ...]]
@@ -35,16 +37,13 @@ def code_words() -> dict[str, list[Code]]:
 
 
 def _entry(code: str, values: tuple[int, ...]) -> int:
-    """What a table says of a word.
+    """What a table says of a word for a pair.
 
-    Bits 0 to 4: its length; 5 to 9: that with its signs; from 12 on: values; from 20 on: which of a pair have signs.
+    Bits 0 to 4: its length; 5 to 9: that with its signs; from 12 on: values; from 20 on: which of them have signs.
     """
-    signs = [int(value > 0) for value in values]
-    entry = len(code) | len(code) + sum(signs) << 5
-    if len(values) == 4:
-        return entry | sum(value << 12 + i for i, value in enumerate(values))
     x, y = values
-    return entry | x << 12 | y << 16 | signs[0] << 20 | signs[1] << 21
+    signs = int(x > 0), int(y > 0)
+    return len(code) | len(code) + sum(signs) << 5 | x << 12 | y << 16 | signs[0] << 20 | signs[1] << 21
 
 
 def _fill(table: list[int], start: int, bits: int, words: list[Code], skipped: int) -> None:
@@ -103,9 +102,25 @@ def _add_table(codes: list[int], words: list[Code]) -> tuple[int, int, int]:
     return start, bits, longest + 2
 
 
+def quad_values() -> NDArray[np.float32]:
+    """All fours of -1, 0 and 1, as entries of `quad_tables` number them: ``(81, 4)``."""
+    return np.array(list(product((-1, 0, 1), repeat=4)), np.float32)
+
+
 def quad_tables() -> Ints:
-    """Entries of the two tables of fours: ``(2, 64)``."""
-    entries = [0] * (2 << QUAD_BITS)
-    for number, name in enumerate("AB"):
-        _fill(entries, number << QUAD_BITS, QUAD_BITS, code_words()[name], 0)
-    return np.array(entries, np.int32).reshape(2, 1 << QUAD_BITS)
+    """Entries of the two tables of fours, words with their signs: ``(2, 1024)``.
+
+    Bits 0 to 4: the length of a word with its signs; from 5 on: where its values stand in `quad_values`, in bytes.
+    """
+    numbers = {tuple(values): number for number, values in enumerate(product((-1, 0, 1), repeat=4))}
+    tables = np.zeros((2, 1 << QUAD_BITS), np.int32)
+    for table, name in zip(tables, "AB", strict=True):
+        for code, magnitudes in code_words()[name]:
+            choices = [((value, "0"), (-value, "1")) if value else ((0, ""),) for value in magnitudes]
+            for chosen in product(*choices):
+                word = code + "".join(sign for _, sign in chosen)
+                unread = QUAD_BITS - len(word)
+                first = int(word, 2) << unread
+                number = numbers[tuple(value for value, _ in chosen)]
+                table[first : first + (1 << unread)] = len(word) | _QUAD_BYTES * number << 5
+    return tables

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arwkv_core.mp3 import bands, filters
-from arwkv_core.mp3.codes import pair_tables, quad_tables
+from arwkv_core.mp3.codes import pair_tables, quad_tables, quad_values
 from arwkv_kernels import mp3_layout as layout
 
 _LARGEST = 8206  # of a line: 15 and 13 linbits
@@ -22,6 +22,15 @@ def _places(rate: int) -> NDArray[np.int32]:
     mixed = bands.short_order(rate, start)
     orders[layout.BOTH, start : start + len(mixed)] = mixed
     return (orders % layout.SLOTS * layout.SUBBANDS + orders // layout.SLOTS).astype(np.int32)
+
+
+def _vector_signs() -> NDArray[np.float64]:
+    """Sign of the number that meets each tap of the window (512,): the kernel keeps cosines that differ in it once."""
+    tap = np.arange(layout.WINDOW_TAPS)
+    number = layout.HALF_BAND + tap % layout.SUBBANDS + layout.SUBBANDS * (tap // layout.SUBBANDS % 2)
+    cosine = np.where(number == layout.SUBBANDS, 0.0, np.where(number > layout.SUBBANDS, -1.0, 1.0))
+    # of 128 samples the cosines change sign in the latter 64
+    return cosine * np.where(tap // 64 % 2, -1.0, 1.0)
 
 
 @lru_cache(maxsize=9)
@@ -51,13 +60,12 @@ def tables(rate: int) -> NDArray[np.int32]:
     put(layout.ALIAS_CROSS, cross)
     put(layout.ALIAS_LESS, -cross)
     put(layout.TURNS, np.tile([1.0, -1.0], layout.SUBBANDS // 2))
-    time, band = np.arange(2 * layout.SUBBANDS), np.arange(layout.SUBBANDS)[:, None]
-    put(layout.COSINES, np.cos(np.pi / 64 * (16 + time) * (2 * band + 1)))
-    # of 128 samples the cosines change sign in the latter 64, which are not computed
-    signs = np.where(np.arange(layout.WINDOW_TAPS) // 64 % 2, -1.0, 1.0)
-    put(layout.WINDOW, filters.prototype() * signs)
+    half, parity = np.arange(layout.HALF_BAND), np.arange(2)[:, None, None]
+    put(layout.COSINES, np.cos(np.pi / 64 * (2 * half[:, None] + 1) * (2 * half + parity)))
+    put(layout.WINDOW, filters.prototype() * _vector_signs())
     put(layout.PAIR_TABLES, pairs)
     put(layout.QUAD_TABLES, quad_tables())
+    put(layout.QUAD_VALUES, quad_values())
     put(layout.CODES, codes)
     whole.setflags(write=False)
     return whole
