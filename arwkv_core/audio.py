@@ -23,6 +23,8 @@ from arwkv_core.resample import Resampler
 from arwkv_core.sound_chunk import find_sound_chunk
 
 BLOCK_SECONDS = 10.0
+LEAST_BLOCK_SECONDS = 8
+"""Of blocks that may have any length: what comes in pieces as long is passed on as it is."""
 
 LARGEST_SAMPLE = 1e15
 """Beyond this a float sample isn't sound, and its power would leave float32's range: counted as invalid."""
@@ -42,7 +44,7 @@ def open_audio(
     *,
     sample_rate: int = SAMPLE_RATE,
     channel: int | None = None,
-    block_seconds: float = BLOCK_SECONDS,
+    block_seconds: float | None = BLOCK_SECONDS,
 ) -> AudioStream:
     """Open a recording of any format as a stream of mono blocks.
 
@@ -54,8 +56,8 @@ def open_audio(
         Of the blocks (Hz).
     channel : int, optional
         The channel to hear, counted from 0 (0 is left). By default all are averaged.
-    block_seconds : float
-        Length of a block; only the last is shorter.
+    block_seconds : float or None
+        Length of a block; only the last is shorter. None: of 8 seconds or more, as it suits the decoder.
 
     Returns
     -------
@@ -114,11 +116,11 @@ class AudioStream:
         *,
         sample_rate: int = SAMPLE_RATE,
         channel: int | None = None,
-        block_seconds: float = BLOCK_SECONDS,
+        block_seconds: float | None = BLOCK_SECONDS,
     ) -> None:
         if sample_rate < 1:
             raise UsageError(f"sample_rate: expected at least 1 Hz, found {sample_rate}")
-        if not block_seconds * sample_rate >= 1:
+        if block_seconds is not None and not block_seconds * sample_rate >= 1:
             raise UsageError(f"block_seconds: expected at least one sample, found {block_seconds} s")
         if channel is not None and channel < 0:
             raise UsageError(f"--channel: expected a channel counted from 0, found {channel}")
@@ -129,7 +131,7 @@ class AudioStream:
         self.invalid_samples = 0
         self.warnings: list[str] = []
         self._channel = channel
-        self._block_samples = round(block_seconds * sample_rate)
+        self._block_samples = None if block_seconds is None else round(block_seconds * sample_rate)
         self._peak = 0.0
         self._first_invalid = 0.0  # seconds
         self._lock = threading.Lock()
@@ -169,7 +171,11 @@ class AudioStream:
         if first is None:
             found = "; ".join(["found none", *decoder.warnings])
             raise AudioError(f"{name}: holds no audio: expected at least one sample, {found}")
-        self._blocks = self._regular(self._resampled(first))
+        pieces = self._resampled(first)
+        if self._block_samples is None:
+            self._blocks = self._long(pieces)
+        else:
+            self._blocks = self._regular(pieces, self._block_samples)
 
     def __enter__(self) -> AudioStream:
         return self
@@ -221,23 +227,38 @@ class AudioStream:
         yield resampler.flush()
         self._account()
 
-    def _regular(self, pieces: Iterator[np.ndarray]) -> Generator[np.ndarray, None, None]:
+    def _long(self, pieces: Iterator[np.ndarray]) -> Generator[np.ndarray, None, None]:
+        """The same samples in blocks that are long, but for the last, and copied only where pieces are short."""
+        held: list[np.ndarray] = []
+        count = 0
+        for piece in pieces:
+            held.append(piece)
+            count += len(piece)
+            if count >= LEAST_BLOCK_SECONDS * self.sample_rate:
+                self.samples += count
+                yield np.concatenate(held) if len(held) > 1 else held[0]
+                held, count = [], 0
+        if count:
+            self.samples += count
+            yield np.concatenate(held)
+
+    def _regular(self, pieces: Iterator[np.ndarray], size: int) -> Generator[np.ndarray, None, None]:
         """The same samples in blocks of one size."""
         held: list[np.ndarray] = []  # of a block that isn't full
-        missing = self._block_samples
+        missing = size
         for piece in pieces:
             while len(piece) >= missing:
                 held.append(piece[:missing])
                 piece = piece[missing:]
-                missing = self._block_samples
-                self.samples += missing
+                missing = size
+                self.samples += size
                 yield np.concatenate(held) if len(held) > 1 else held[0]
                 held = []
             if len(piece):
                 held.append(piece)
                 missing -= len(piece)
         if held:
-            self.samples += self._block_samples - missing
+            self.samples += size - missing
             yield np.concatenate(held)
 
     def _mono(self, block: Block) -> np.ndarray:
@@ -246,7 +267,10 @@ class AudioStream:
         samples = block.samples
         if self._channel is not None:
             samples = samples[:, self._channel : self._channel + 1]
-        low, high = float(samples.min()), float(samples.max())  # NaN comes through both
+        if block.peak is not None:
+            low, high = -block.peak, block.peak
+        else:
+            low, high = float(samples.min()), float(samples.max())  # NaN comes through both
         if not (low >= -LARGEST_SAMPLE and high <= LARGEST_SAMPLE):
             valid = np.abs(samples) <= LARGEST_SAMPLE
             if not self.invalid_samples:

@@ -271,9 +271,9 @@ class PyavDecoder(Decoder):
             taken += len(block.samples)
             beyond = min(len(samples), max(0, taken - stated)) if stated else 0
             if len(samples) > beyond:
-                yield Block(block.sample_rate, samples[: len(samples) - beyond])
+                yield block._replace(samples=samples[: len(samples) - beyond])
             if beyond:
-                held.append(Block(block.sample_rate, samples[len(samples) - beyond :]))
+                held.append(block._replace(samples=samples[len(samples) - beyond :]))
             if taken - stated > _MOST_MP3_PADDING:
                 yield from held
                 held.clear()

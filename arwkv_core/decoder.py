@@ -39,6 +39,8 @@ class Block(NamedTuple):
     """Hz."""
     samples: np.ndarray
     """(frames, channels) float32 (or what `Decoder.sample_type` says), full scale at ±1."""
+    peak: float | None = None
+    """Largest magnitude of these samples or of more around them, where the decoder knows it; all are numbers then."""
 
 
 class Decoder(ABC):

@@ -247,7 +247,9 @@ class StepStream:
     @contextmanager
     def _open(self) -> Iterator[tuple[Any, Iterator[Floats]]]:
         """Decode, and make log-mels in a thread ahead of the model."""
-        with open_audio(self.source, sample_rate=self.scorer.sample_rate, channel=self.channel) as audio:
+        with open_audio(
+            self.source, sample_rate=self.scorer.sample_rate, channel=self.channel, block_seconds=None
+        ) as audio:
             self._report(0.0, audio)
             with closing(prefetch(log_mel_blocks(audio), BLOCKS_AHEAD)) as blocks:
                 try:

@@ -27,6 +27,11 @@ class Mp3Frames:
     channels : int
     bit_rates : sequence of int
         Of the header's index (kbit/s), 16 of them.
+
+    Attributes
+    ----------
+    peak : float
+        Largest magnitude of the samples that were decoded last.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Mp3Frames:
         bit_rates: tuple[int, ...],
     ) -> None:
         self._kernel = kernel(*FRAMES)
+        self.peak = 0.0
         self._tables, self._bit_rates = tables, np.array(bit_rates, np.int32)
         self.frame_samples = layout.LINES * (1 if version else 2)
         self._state = np.zeros(layout.STATE_BYTES // 8, np.int64)
@@ -84,5 +90,7 @@ class Mp3Frames:
         p[layout.OUT], p[layout.MOST_FRAMES] = out.ctypes.data, most
         p[layout.SCRATCH], p[layout.TOLERANT] = self._scratch.ctypes.data, tolerant
         self._kernel(p.ctypes.data)
+        peaks = self._scratch.view(np.float32)[layout.PEAKS // 4 :][: layout.VALUES]
+        self.peak = float(peaks.max())
         samples = out[: p[layout.FRAMES_DONE] * self.frame_samples]
         return samples, int(p[layout.BYTES_DONE]), bool(p[layout.STATUS] == layout.ODD)

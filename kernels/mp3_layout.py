@@ -1,5 +1,7 @@
 """Parameter block and memory of the mp3 kernel, which `numba_mp3` compiles."""
 
+from .vector_width import VALUES
+
 LINES = 576  # frequency lines of a granule and channel
 SUBBANDS, SLOTS = 32, 18  # LINES are so many subbands of so many lines; the latter become as many time slots
 MOST_BANDS = 40  # scale factor bands of a granule at most, counting each window of short blocks
@@ -52,7 +54,8 @@ HYBRID = TURNED + 4 * (
     LINES + 64
 )  # samples of the subbands, a row a slot: of this granule, and begun of the next
 VECTORS = HYBRID + 2 * 4 * LINES  # two rows of 32 a slot, those of earlier slots first
-MAIN = VECTORS + 4 * (HISTORY_SLOTS + SLOTS) * 2 * SUBBANDS
+PEAKS = VECTORS + 4 * (HISTORY_SLOTS + SLOTS) * 2 * SUBBANDS  # largest magnitudes so far, lane by lane
+MAIN = PEAKS + 4 * VALUES
 """The main data of all frames in a row, behind the reservoir."""
 
 # Offsets of the tables in theirs, in words of 4 bytes.

@@ -37,6 +37,7 @@ from .mp3_layout import (
     PAIR_TABLES,
     PART,
     PART_LENGTH,
+    PEAKS,
     QUANTA,
     REGION_END,
     RESERVOIR_BYTES,
@@ -68,6 +69,7 @@ from .numba_mp3_spectrum import add_lines, clear, reduce_alias
 from .numba_mp3_synthesis import synthesise
 from .numba_rows import PART as FUNCTION
 from .numba_words import word
+from .vector_width import VALUES
 
 LINE_ROW = LINES + 64  # floats
 START_BLOCK, SHORT_BLOCKS = 1, 2  # the side information's types
@@ -133,7 +135,7 @@ def run_granule(p, g, scratch, sum_and_difference, out):
         if both:
             transform(tables, h, second, scratch)
     transform(tables, g, first, scratch)
-    synthesise(tables, scratch + HYBRID, scratch + TURNED, scratch + VECTORS, out)
+    synthesise(tables, scratch + HYBRID, scratch + TURNED, scratch + VECTORS, scratch + PEAKS, out)
     return largest < LOUDEST
 
 
@@ -192,6 +194,7 @@ def frames(p):
     scratch, state = word(p, SCRATCH), word(p, STATE)
     main = scratch + MAIN
     clear(scratch + HYBRID, 2 * LINES)
+    clear(scratch + PEAKS, VALUES)
     copy_bytes(scratch + HYBRID + 4 * LINES, state + STATE_OVERLAP, 4 * LINES)
     copy_bytes(scratch + VECTORS, state + STATE_HISTORY, 4 * HISTORY_SLOTS * 2 * SUBBANDS)
     copy_bytes(main, state + STATE_RESERVOIR, RESERVOIR_BYTES)

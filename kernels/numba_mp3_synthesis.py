@@ -10,9 +10,9 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from .mp3_layout import COSINES, HALF_BAND, HISTORY_SLOTS, SLOTS, SUBBANDS, VECTOR, WINDOW
+from .mp3_layout import COSINES, HALF_BAND, HISTORY_SLOTS, LINES, SLOTS, SUBBANDS, VECTOR, WINDOW
 from .numba_rows import PART
-from .numba_vector import f32, fused, i32, i64, load, multiply_add, pointer, store, zero
+from .numba_vector import f32, fused, i32, i64, larger, load, multiply_add, pointer, store, zero
 from .vector_width import VALUES
 
 SLOTS_AT_ONCE = 6 if VALUES == 32 else 3  # two vectors of sums each stay in registers
@@ -100,12 +100,19 @@ def window_three(tables, vectors, out):
 
 
 @njit(**PART)
-def synthesise(tables, samples, folded, vectors, out):
-    """The 576 samples of a granule from those of its subbands; `vectors` has those of earlier slots in front."""
+def synthesise(tables, samples, folded, vectors, peaks, out):
+    """The 576 samples of a granule from those of its subbands; `vectors` has those of earlier slots in front.
+
+    `peaks` has the largest magnitudes so far, a lane each.
+    """
     present = vectors + 4 * VECTOR * HISTORY_SLOTS
     for slot in range(0, SLOTS, SLOTS_AT_ONCE):
         transform_slots(tables, samples + 4 * SUBBANDS * slot, folded, present + 4 * VECTOR * slot)
     for slot in range(0, SLOTS, 3):
         window_three(tables, present + 4 * VECTOR * slot, out + 4 * SUBBANDS * slot)
+    even, odd = load(peaks, 0), zero()
+    for i in range(0, LINES, 2 * VALUES):
+        even, odd = larger(even, load(out, i)), larger(odd, load(out, i + VALUES))
+    store(peaks, 0, larger(even, odd))
     for i in range(0, VECTOR * HISTORY_SLOTS, VALUES):
         store(vectors, i, load(vectors, VECTOR * SLOTS + i))

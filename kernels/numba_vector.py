@@ -176,6 +176,21 @@ def reciprocal(typing: Any, x: Any) -> Any:
 
 
 @intrinsic
+def larger(typing: Any, x: Any, y: Any) -> Any:
+    """``max(x, abs(y))`` lane by lane; x where y is NaN."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, y = arguments
+        kind = ir.FunctionType(y.type, [y.type])
+        magnitude = builder.call(
+            cgutils.get_or_insert_function(builder.module, kind, f"llvm.fabs.v{VALUES}f32"), [y]
+        )
+        return builder.select(builder.fcmp_ordered(">", magnitude, x), magnitude, x)
+
+    return vector(vector, vector), emit
+
+
+@intrinsic
 def all_at_least(typing: Any, x: Any, bound: Any) -> Any:
     """Whether every lane is the bound or more; NaN is not."""
 

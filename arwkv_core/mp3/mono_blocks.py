@@ -80,7 +80,7 @@ def mono_blocks(
     if own is not None:
         for samples in own.samples():
             given += len(samples)
-            yield Block(block.sample_rate, samples[:, None])
+            yield Block(block.sample_rate, samples[:, None], own.peak)
         if own.ended:
             return
         offset = file.tell()
@@ -98,7 +98,7 @@ def _without(blocks: Iterator[Block], samples: int) -> Iterator[Block]:
         passed = min(samples, len(block.samples))
         samples -= passed
         if passed < len(block.samples):
-            yield Block(block.sample_rate, block.samples[passed:])
+            yield block._replace(samples=block.samples[passed:])
 
 
 def _continued(own: OwnFrames, judge: Judge, seconds: float) -> Iterator[Block] | None:
