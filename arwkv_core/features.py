@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -134,7 +134,7 @@ class LogMelStream:
         return np.empty((0, N_MELS), dtype=np.float32)
 
 
-def log_mel_blocks(audio: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def log_mel_blocks(audio: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
     """Log-mels of a recording, block by block.
 
     Parameters

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,7 +19,9 @@ from .constants import BANDS, FRAMES_PER_STEP
 from .fused_network import Buffers, FusedNetwork
 from .model import ARWKV
 from .precision import BF16, INT8
+from .side_work import SideWork
 
+T = TypeVar("T")
 Step = Callable[[Tensor], Tensor]
 
 _FUSED_BACKEND = "numba"
@@ -53,6 +55,8 @@ class Inference:
         self._own = threading.local()  # a thread's buffers
         self._pool: ThreadPoolExecutor | None = None
         self._layout = (0, 0)  # threads in the pool, and threads that each may use
+        self._takes_all_cores = False
+        self._side_work = SideWork()
         self._process = os.getpid()
         self._lock = threading.Lock()
 
@@ -84,6 +88,7 @@ class Inference:
             return [finish(embeddings)]
 
         def work(window: Tensor) -> Tensor:
+            self._side_work.do_one()
             with torch.inference_mode():
                 return finish(network.step_embeddings(prepare(window), self._buffers()))
 
@@ -100,6 +105,21 @@ class Inference:
             found = pool.map(work, windows)
         # windows of another call may lie between these: no thread is idle meanwhile
         return list(found)
+
+    def beside(self, work: Callable[[], T]) -> T:
+        """Have something else done by the threads that take windows, as soon as one has finished its window.
+
+        Where they take every core, a thread more would only be switched with them, and each switch empties a cache. In
+        all other cases this thread does it.
+
+        Parameters
+        ----------
+        work : callable
+            Should take about as long as a window; its result is returned, and what it raises is raised.
+        """
+        with self._lock:
+            pool = self._pool if self._takes_all_cores and self._process == os.getpid() else None
+        return work() if pool is None else self._side_work.ask(pool.submit, work)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Let torch's own products run in the precision, where the network is not a fused one."""
@@ -136,6 +156,7 @@ class Inference:
                 initargs=(each, _cores_for(workers, each)),
             )
             self._layout, self._process = (workers, each), os.getpid()
+            self._takes_all_cores = workers == all_threads
             # Each thread sets the number for itself, and for threads to come: those should have the old one.
             barrier = threading.Barrier(workers + 1)
             for _ in range(workers):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from .precision import FP32, choose_precision
 from .windows import count_steps
 
 Floats = NDArray[np.float32]
+T = TypeVar("T")
 
 LONGEST_AT_ONCE = 8 * MODEL_FRAMES
 """Frames of a longest input that the network takes as it is; longer ones go through it in chunks."""
@@ -83,6 +84,10 @@ class ModelScorer:
     def batches_at_once(self) -> int:
         """Batches of windows that are best heard at the same time, by threads of the caller."""
         return BATCHES_AT_ONCE if self.device.type == "cpu" else 1
+
+    def beside(self, work: Callable[[], T]) -> T:
+        """Have something done beside the model's work, such as decoding what it hears next; see `Inference.beside`."""
+        return self._network.beside(work)
 
     @property
     def any_length(self) -> bool:

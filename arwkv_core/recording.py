@@ -20,6 +20,7 @@ from .labels import LabelSet
 from .prefetch import prefetch
 from .results import Coverage
 from .scorer import Scorer, ScoreSource
+from .side_work import each_by
 from .windows import Span, StepBlender, Window, WindowCutter, count_steps
 
 __all__ = ["Progress", "ScoreSource", "ScoreStream", "Scorer", "Source", "StepStream", "describe"]
@@ -251,7 +252,10 @@ class StepStream:
             self.source, sample_rate=self.scorer.sample_rate, channel=self.channel, block_seconds=None
         ) as audio:
             self._report(0.0, audio)
-            with closing(prefetch(log_mel_blocks(audio), BLOCKS_AHEAD)) as blocks:
+            log_mels = log_mel_blocks(audio)
+            if beside := getattr(self.scorer, "beside", None):  # whoever else gives scores need not have it
+                log_mels = each_by(beside, log_mels)
+            with closing(prefetch(log_mels, BLOCKS_AHEAD)) as blocks:
                 try:
                     yield audio, blocks
                 except (MemoryError, RuntimeError) as error:

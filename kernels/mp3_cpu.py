@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from . import mp3_layout as layout
 from .numba_cache import kernel
+from .vector_width import VALUES
 
 FRAMES = ".numba_mp3", "frames"  # imported only to be compiled
 
@@ -90,7 +91,7 @@ class Mp3Frames:
         p[layout.OUT], p[layout.MOST_FRAMES] = out.ctypes.data, most
         p[layout.SCRATCH], p[layout.TOLERANT] = self._scratch.ctypes.data, tolerant
         self._kernel(p.ctypes.data)
-        peaks = self._scratch.view(np.float32)[layout.PEAKS // 4 :][: layout.VALUES]
+        peaks = self._scratch.view(np.float32)[layout.PEAKS // 4 :][:VALUES]
         self.peak = float(peaks.max())
         samples = out[: p[layout.FRAMES_DONE] * self.frame_samples]
         return samples, int(p[layout.BYTES_DONE]), bool(p[layout.STATUS] == layout.ODD)

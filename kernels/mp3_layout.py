@@ -16,6 +16,8 @@ FRAMES_DONE, BYTES_DONE, STATUS = range(8, 11)
 LSF, RATE_INDEX, CHANNELS, BIT_RATES, SAMPLE_RATE = range(11, 16)
 WORDS = 16
 
+START_BLOCK, SHORT_BLOCKS = 1, 2  # types of blocks; mixed ones are a flag of their own
+
 # What `STATUS` says: more data are wanted, `MOST_FRAMES` are done, or the next frame is another's to judge.
 HUNGRY, FULL, ODD = range(3)
 
@@ -66,8 +68,12 @@ LONG_BOUNDS = BAND_SIZES + 3 * MOST_BANDS  # where long bands begin, and the end
 POWERS = LONG_BOUNDS + 24  # n ** (4/3)
 GAINS = POWERS + 8208  # 2 ** (n / 4), from n = -GAIN_ZERO on
 GAIN_ZERO = 400
-MATRICES = GAINS + 480  # windows times inverse transforms, (36, 18) for each block type
-ALIAS_KEEP = MATRICES + 4 * 36 * 18  # (8, 32) of all boundaries, then of the first alone
+SHORT_MATRIX = GAINS + 480  # windows times inverse transforms of short blocks: (36, 18)
+LONG_MATRIX = SHORT_MATRIX + 36 * 18  # samples 0 to 8 and 18 to 26 of the inverse transform: (18, 18)
+BLOCK_WINDOWS = (
+    LONG_MATRIX + 18 * 18
+)  # with the signs of samples that mirror others, for each block type: (4, 36)
+ALIAS_KEEP = BLOCK_WINDOWS + 4 * 36  # (8, 32) of all boundaries, then of the first alone
 ALIAS_CROSS = ALIAS_KEEP + 2 * 8 * 32
 ALIAS_LESS = ALIAS_CROSS + 2 * 8 * 32  # the same, negated
 TURNS = ALIAS_LESS + 2 * 8 * 32  # 1, -1, 1, -1 ...: (32,)

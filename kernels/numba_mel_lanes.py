@@ -52,6 +52,25 @@ def transposed(builder, rows):
 
 
 @intrinsic
+def turn_square(typing, source, source_stride, target, target_stride):
+    """``LANES`` rows of as many numbers become their columns; rows are so many bytes apart."""
+
+    def emit(context, builder, signature, arguments):
+        source, source_stride, target, target_stride = arguments
+        zero = ir.Constant(source.type, 0)
+
+        def row(address, stride, i):
+            return builder.add(address, builder.mul(stride, ir.Constant(stride.type, i)))
+
+        rows = [load_lanes(builder, row(source, source_stride, i), zero) for i in range(LANES)]
+        for i, column in enumerate(transposed(builder, rows)):
+            store_lanes(builder, column, row(target, target_stride, i), zero)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), emit
+
+
+@intrinsic
 def rows_to_lanes(typing, source, stride, target):
     """``LANES`` numbers of as many frames, `stride` bytes apart, become rows of a lane a frame."""
 

@@ -25,7 +25,6 @@ from .mp3_layout import (
     KIND,
     LINES,
     LONG,
-    LOUDEST,
     LSF,
     MAIN,
     MIXED,
@@ -42,9 +41,11 @@ from .mp3_layout import (
     REGION_END,
     RESERVOIR_BYTES,
     SCRATCH,
+    SHORT_BLOCKS,
     SIDE,
     SLOTS,
     SPECTRA,
+    START_BLOCK,
     STATE,
     STATE_BLOCKS,
     STATE_FLOOR,
@@ -65,15 +66,14 @@ from .numba_mp3_factors import read_factors
 from .numba_mp3_huffman import read_lines
 from .numba_mp3_hybrid import add_inverse, advance
 from .numba_mp3_side import SUM_AND_DIFFERENCE, frame_bytes, read_side, side_bytes
-from .numba_mp3_spectrum import add_lines, clear, reduce_alias
+from .numba_mp3_spectrum import add_lines, are_quiet, clear, place_lines, reduce_alias, scale_lines
 from .numba_mp3_synthesis import synthesise
 from .numba_rows import PART as FUNCTION
 from .numba_words import word
 from .vector_width import VALUES
 
 LINE_ROW = LINES + 64  # floats
-START_BLOCK, SHORT_BLOCKS = 1, 2  # the side information's types
-MIXED_BLOCKS = 4  # added to those
+MIXED_BLOCKS = 4  # added to the types of blocks
 
 
 @njit(**FUNCTION)
@@ -123,20 +123,24 @@ def run_granule(p, g, scratch, sum_and_difference, out):
     tables, first, second = word(p, TABLES), scratch + SPECTRA, scratch + SPECTRA + 4 * LINE_ROW
     h, other = g + 8 * GRANULE_WORDS, scratch + QUANTA + 4 * LINE_ROW
     advance(scratch + HYBRID)
-    clear(first, LINES)
+    lines, others = scratch + PART, scratch + TURNED
     stereo = word(p, CHANNELS) == 2
     both = stereo and not sum_and_difference
-    largest = add_lines(p, g, scratch + QUANTA, both, first)
-    if both and same_blocks(g, h):
-        largest = max(largest, add_lines(p, h, other, True, first))
-    elif stereo and word(h, USED) > 0:
-        clear(second, LINES)
-        largest = max(largest, add_lines(p, h, other, True, second))
-        if both:
-            transform(tables, h, second, scratch)
+    scale_lines(p, g, scratch + QUANTA, both, lines)
+    quiet = are_quiet(lines)
+    if stereo and word(h, USED) > 0:
+        scale_lines(p, h, other, True, others)
+        quiet = are_quiet(others) and quiet
+        if both and same_blocks(g, h):
+            add_lines(lines, others)
+        elif both:
+            place_lines(tables, word(h, KIND), others, second)
+    place_lines(tables, word(g, KIND), lines, first)
+    if both and word(h, USED) > 0 and not same_blocks(g, h):
+        transform(tables, h, second, scratch)
     transform(tables, g, first, scratch)
     synthesise(tables, scratch + HYBRID, scratch + TURNED, scratch + VECTORS, scratch + PEAKS, out)
-    return largest < LOUDEST
+    return quiet
 
 
 @njit(**FUNCTION)

@@ -50,8 +50,15 @@ def tables(rate: int) -> NDArray[np.int32]:
         put(layout.BAND_SIZES + layout.MOST_BANDS * kind, np.array(sizes, np.int32))
     put(layout.LONG_BOUNDS, np.cumsum([0, *kinds[0]]).astype(np.int32))
     put(layout.POWERS, np.arange(_LARGEST + 1, dtype=np.float64) ** (4 / 3))
-    put(layout.GAINS, 2.0 ** ((np.arange(layout.MATRICES - layout.GAINS) - layout.GAIN_ZERO) / 4))
-    put(layout.MATRICES, np.stack([filters.block_matrix(block_type) for block_type in range(4)]))
+    put(layout.GAINS, 2.0 ** ((np.arange(layout.SHORT_MATRIX - layout.GAINS) - layout.GAIN_ZERO) / 4))
+    put(layout.SHORT_MATRIX, filters.block_matrix(filters.SHORT))
+    half = layout.SLOTS // 2
+    long = filters.inverse_transform(2 * layout.SLOTS)  # its first half is mirrored with the other sign
+    put(layout.LONG_MATRIX, np.concatenate([long[:half], long[layout.SLOTS :][:half]]))
+    signs = np.where((np.arange(4 * half) >= half) & (np.arange(4 * half) < 2 * half), -1.0, 1.0)
+    for block_type in (0, 1, 3):
+        offset = layout.BLOCK_WINDOWS + 4 * half * block_type
+        put(offset, filters.block_window(block_type) * signs)
     keep, cross = np.ones((2, 8, layout.SUBBANDS)), np.zeros((2, 8, layout.SUBBANDS))
     of_line = [factors[:, None] for factors in filters.alias_factors()]
     keep[0, :, :-1], cross[0, :, :-1] = of_line
@@ -60,8 +67,8 @@ def tables(rate: int) -> NDArray[np.int32]:
     put(layout.ALIAS_CROSS, cross)
     put(layout.ALIAS_LESS, -cross)
     put(layout.TURNS, np.tile([1.0, -1.0], layout.SUBBANDS // 2))
-    half, parity = np.arange(layout.HALF_BAND), np.arange(2)[:, None, None]
-    put(layout.COSINES, np.cos(np.pi / 64 * (2 * half[:, None] + 1) * (2 * half + parity)))
+    number, parity = np.arange(layout.HALF_BAND), np.arange(2)[:, None, None]
+    put(layout.COSINES, np.cos(np.pi / 64 * (2 * number[:, None] + 1) * (2 * number + parity)))
     put(layout.WINDOW, filters.prototype() * _vector_signs())
     put(layout.PAIR_TABLES, pairs)
     put(layout.QUAD_TABLES, quad_tables())
