@@ -47,7 +47,7 @@ BLOCKS_AHEAD = 4
 class StepStream:
     """What a model says of each step of a recording, in blocks, as it becomes final.
 
-    Decoding and log-mels run in a thread ahead of the model.
+    Decoding and log-mels run ahead of the model, in a thread or in those of the model.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ class StepStream:
 
     @contextmanager
     def _open(self) -> Iterator[tuple[Any, Iterator[Floats]]]:
-        """Decode, and make log-mels in a thread ahead of the model."""
+        """Decode, and make log-mels ahead of the model."""
         with open_audio(
             self.source, sample_rate=self.scorer.sample_rate, channel=self.channel, block_seconds=None
         ) as audio:

@@ -23,6 +23,7 @@ from arwkv_core.benchmark.recordings import write_mp3
 from arwkv_core.constants import SAMPLE_RATE
 from arwkv_core.features import LogMelStream
 from arwkv_core.mp3.mono_blocks import DECODER_VARIABLE, WORTH_COMPILING_SECONDS
+from arwkv_core.own_process import settle
 from arwkv_kernels import mp3_cpu
 from arwkv_kernels.numba_cache import kernel
 
@@ -101,6 +102,7 @@ def measure(path: Path, repeats: int) -> None:
 
 
 def main() -> None:
+    settle()  # as the command does
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

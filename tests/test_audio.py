@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sound_files import encode, mp3, read, tones
 
-from arwkv_core.audio import open_audio
+from arwkv_core.audio import LEAST_BLOCK_SECONDS, open_audio
 from arwkv_core.audio_source import AudioSource
 from arwkv_core.decode import open_decoder
 from arwkv_core.decoder import MOST_BLOCK_FRAMES
@@ -192,6 +192,17 @@ def test_block_size_changes_nothing(tmp_path: Path, block_seconds: float) -> Non
         blocks = list(audio)
     assert {len(block) for block in blocks[:-1]} <= {round(block_seconds * 32_000)}
     assert 0 < len(blocks[-1]) <= round(block_seconds * 32_000)
+    assert np.array_equal(np.concatenate(blocks), expected)
+
+
+def test_blocks_of_no_particular_size_are_long(tmp_path: Path) -> None:
+    path = mp3(tmp_path / "sound.mp3", 30.0)
+    _, expected = read(path)
+    with open_audio(path, block_seconds=None) as audio:
+        blocks = list(audio)
+        assert audio.samples == len(expected)
+    assert len(blocks) == 4
+    assert all(len(block) >= LEAST_BLOCK_SECONDS * 32_000 for block in blocks[:-1])
     assert np.array_equal(np.concatenate(blocks), expected)
 
 

@@ -6,7 +6,9 @@ every thread at once. It is LLVM code of its own: numba's loop vectoriser would 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -18,8 +20,8 @@ from .machine import cpu_flags
 CHAINS = 12
 """At once: more than latency times units of today's cores (4 × 2), with their factors they fit 16 registers."""
 
-ROUNDS = 4_000_000
-"""Of the loop: some milliseconds."""
+ROUNDS = 20_000_000
+"""Of the loop: some tens of milliseconds, beside which the start of threads doesn't count."""
 
 
 def lanes() -> int:
@@ -82,6 +84,9 @@ def _chains() -> tuple[Callable[[int, float, float], float], Any]:
 def fused_multiply_adds_a_second(threads: int, rounds: int = ROUNDS) -> float:
     """Measure once: float32 fused multiply-adds of all threads together, a second.
 
+    Each thread has a core of its own where there are enough: threads that wait for one another are often woken on the
+    same core, and the system takes longer than this to move one of them.
+
     Parameters
     ----------
     threads : int
@@ -91,11 +96,16 @@ def fused_multiply_adds_a_second(threads: int, rounds: int = ROUNDS) -> float:
     run, _ = _chains()
     gate = threading.Barrier(threads + 1)
 
-    def work() -> None:
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+    def work(number: int) -> None:
+        if len(cores) >= threads:
+            with contextlib.suppress(OSError):  # the system may forbid it
+                os.sched_setaffinity(0, {cores[number]})  # of this thread alone
         gate.wait()
         run(rounds, 0.5, 1.0)  # every chain tends to 2: no overflow, no denormal numbers
 
-    workers = [threading.Thread(target=work) for _ in range(threads)]
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
     for worker in workers:
         worker.start()
     gate.wait()

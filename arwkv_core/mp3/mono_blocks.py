@@ -1,4 +1,4 @@
-"""The blocks of an mp3 as mono: the first minute by FFmpeg, what follows by the own decoder where that agrees.
+"""The blocks of an mp3 as mono: the first seconds by FFmpeg, what follows by the own decoder where that agrees.
 
 FFmpeg remains the judge. The own decoder begins in the midst of what FFmpeg has decoded, and goes on only if it made
 the same of it; where it meets anything unusual FFmpeg goes on, from some frames before. Nothing is lost or given twice.
@@ -24,7 +24,7 @@ logger = logging.getLogger("arwkv.audio")
 DECODER_VARIABLE = "ARWKV_MP3_DECODER"
 """Environment variable: ``ffmpeg`` leaves the own decoder out, ``own`` takes it after the first block."""
 
-FFMPEG_SECONDS = 60.0
+FFMPEG_SECONDS = 20.0
 """Sound that FFmpeg decodes before the own decoder is asked."""
 WORTH_COMPILING_SECONDS = 1200.0
 """Compiling the own decoder takes seconds, once on a machine: FFmpeg decodes all of recordings whose header says that
