@@ -267,13 +267,14 @@ class PyavDecoder(Decoder):
         taken = -delay
         held: list[Block] = []  # beyond the stated end: padding if no more than a little comes, else sound
         for block in pieces:
-            samples = block.samples[max(0, -taken) :]
-            taken += len(block.samples)
-            beyond = min(len(samples), max(0, taken - stated)) if stated else 0
-            if len(samples) > beyond:
-                yield block._replace(samples=samples[: len(samples) - beyond])
-            if beyond:
-                held.append(block._replace(samples=samples[len(samples) - beyond :]))
+            count = len(block.samples)
+            start = min(count, max(0, -taken))
+            taken += count
+            end = max(start, count - max(0, taken - stated)) if stated else count
+            if end > start:
+                yield block.cut(start, end)
+            if end < count:
+                held.append(block.cut(end, count))
             if taken - stated > _MOST_MP3_PADDING:
                 yield from held
                 held.clear()

@@ -40,7 +40,13 @@ class Block(NamedTuple):
     samples: np.ndarray
     """(frames, channels) float32 (or what `Decoder.sample_type` says), full scale at ±1."""
     peak: float | None = None
-    """Largest magnitude of these samples or of more around them, where the decoder knows it; all are numbers then."""
+    """Their largest magnitude, where the decoder knows it; all are numbers then."""
+
+    def cut(self, start: int, stop: int) -> Block:
+        """The samples from `start` up to `stop`; the block itself, if that is all of them."""
+        if start == 0 and stop == len(self.samples):
+            return self
+        return Block(self.sample_rate, self.samples[start:stop])
 
 
 class Decoder(ABC):

@@ -67,7 +67,7 @@ from .numba_mp3_huffman import read_lines
 from .numba_mp3_hybrid import add_inverse, advance
 from .numba_mp3_side import SUM_AND_DIFFERENCE, frame_bytes, read_side, side_bytes
 from .numba_mp3_spectrum import add_lines, are_quiet, clear, place_lines, reduce_alias, scale_lines
-from .numba_mp3_synthesis import synthesise
+from .numba_mp3_synthesis import note_peak, synthesise
 from .numba_rows import PART as FUNCTION
 from .numba_words import word
 from .vector_width import VALUES
@@ -139,7 +139,7 @@ def run_granule(p, g, scratch, sum_and_difference, out):
     if both and word(h, USED) > 0 and not same_blocks(g, h):
         transform(tables, h, second, scratch)
     transform(tables, g, first, scratch)
-    synthesise(tables, scratch + HYBRID, scratch + TURNED, scratch + VECTORS, scratch + PEAKS, out)
+    synthesise(tables, scratch + HYBRID, scratch + TURNED, scratch + VECTORS, out)
     return quiet
 
 
@@ -232,7 +232,9 @@ def frames(p):
         used = run_frame(p, scratch, 8 * start, 8 * filled, sum_and_difference, silent, out)
         if used < 0 and not silent:
             break
-        floor = (used + 7) >> 3 if used >= 0 else floor
+        if used >= 0:  # of a frame that isn't given the peak doesn't matter
+            floor = (used + 7) >> 3
+            note_peak(scratch + PEAKS, out, samples)
         at += size
         done += 1
         status = FULL

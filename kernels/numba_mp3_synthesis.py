@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from .mp3_layout import COSINES, HALF_BAND, HISTORY_SLOTS, LINES, SLOTS, SUBBANDS, VECTOR, WINDOW
+from .mp3_layout import COSINES, HALF_BAND, HISTORY_SLOTS, SLOTS, SUBBANDS, VECTOR, WINDOW
 from .numba_rows import PART
 from .numba_vector import f32, fused, i32, i64, larger, load, multiply_add, pointer, store, zero
 from .vector_width import VALUES
@@ -100,19 +100,21 @@ def window_three(tables, vectors, out):
 
 
 @njit(**PART)
-def synthesise(tables, samples, folded, vectors, peaks, out):
-    """The 576 samples of a granule from those of its subbands; `vectors` has those of earlier slots in front.
-
-    `peaks` has the largest magnitudes so far, a lane each.
-    """
+def synthesise(tables, samples, folded, vectors, out):
+    """The 576 samples of a granule from those of its subbands; `vectors` has those of earlier slots in front."""
     present = vectors + 4 * VECTOR * HISTORY_SLOTS
     for slot in range(0, SLOTS, SLOTS_AT_ONCE):
         transform_slots(tables, samples + 4 * SUBBANDS * slot, folded, present + 4 * VECTOR * slot)
     for slot in range(0, SLOTS, 3):
         window_three(tables, present + 4 * VECTOR * slot, out + 4 * SUBBANDS * slot)
-    even, odd = load(peaks, 0), zero()
-    for i in range(0, LINES, 2 * VALUES):
-        even, odd = larger(even, load(out, i)), larger(odd, load(out, i + VALUES))
-    store(peaks, 0, larger(even, odd))
     for i in range(0, VECTOR * HISTORY_SLOTS, VALUES):
         store(vectors, i, load(vectors, VECTOR * SLOTS + i))
+
+
+@njit(**PART)
+def note_peak(peaks, samples, count):
+    """Keep the largest magnitudes, a lane each, of so many samples (a multiple of 576) and of those before."""
+    even, odd = load(peaks, 0), zero()
+    for i in range(0, count, 2 * VALUES):
+        even, odd = larger(even, load(samples, i)), larger(odd, load(samples, i + VALUES))
+    store(peaks, 0, larger(even, odd))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mp3_sounds import Heard, encode, hear, sound
 
@@ -59,6 +59,9 @@ DAMAGE = settings(
 
 
 @DAMAGE
+@example(
+    file=2, place=0.5920172622540643, bit=7
+)  # a frame far too loud, which isn't the own decoder's to judge
 @given(file=st.integers(0, len(FILES) - 1), place=st.floats(0, 1), bit=st.integers(0, 7))
 def test_a_flipped_bit(wholes: list[bytes], file: int, place: float, bit: int) -> None:
     data = bytearray(wholes[file])

@@ -98,7 +98,7 @@ def _without(blocks: Iterator[Block], samples: int) -> Iterator[Block]:
         passed = min(samples, len(block.samples))
         samples -= passed
         if passed < len(block.samples):
-            yield block._replace(samples=block.samples[passed:])
+            yield block.cut(passed, len(block.samples))
 
 
 def _continued(own: OwnFrames, judge: Judge, seconds: float) -> Iterator[Block] | None:
