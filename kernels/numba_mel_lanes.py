@@ -2,10 +2,11 @@
 """Frames side by side in the lanes of a vector: how they get there from rows of a frame each, and back."""
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.extending import intrinsic
 
 from .mel_layout import LANES
+from .numba_rows import INLINE
 from .numba_vector import f32, half, i32, pointer
 
 
@@ -70,36 +71,16 @@ def turn_square(typing, source, source_stride, target, target_stride):
     return types.void(types.int64, types.int64, types.int64, types.int64), emit
 
 
-@intrinsic
-def rows_to_lanes(typing, source, stride, target):
+@njit(**INLINE)
+def rows_to_lanes(source, stride, target):
     """``LANES`` numbers of as many frames, `stride` bytes apart, become rows of a lane a frame."""
-
-    def emit(context, builder, signature, arguments):
-        source, stride, target = arguments
-        rows = []
-        for frame in range(LANES):
-            address = builder.add(source, builder.mul(stride, ir.Constant(stride.type, frame)))
-            rows.append(load_lanes(builder, address, ir.Constant(stride.type, 0)))
-        for i, row in enumerate(transposed(builder, rows)):
-            store_lanes(builder, row, target, ir.Constant(stride.type, i * LANES))
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), emit
+    turn_square(source, stride, target, 4 * LANES)
 
 
-@intrinsic
-def lanes_to_rows(typing, source, target, stride):
+@njit(**INLINE)
+def lanes_to_rows(source, target, stride):
     """The way back: ``LANES`` rows of a lane a frame become as many numbers of each frame, `stride` bytes apart."""
-
-    def emit(context, builder, signature, arguments):
-        source, target, stride = arguments
-        rows = [load_lanes(builder, source, ir.Constant(stride.type, i * LANES)) for i in range(LANES)]
-        for frame, row in enumerate(transposed(builder, rows)):
-            address = builder.add(target, builder.mul(stride, ir.Constant(stride.type, frame)))
-            store_lanes(builder, row, address, ir.Constant(stride.type, 0))
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), emit
+    turn_square(source, 4 * LANES, target, stride)
 
 
 @intrinsic

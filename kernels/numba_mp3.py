@@ -66,9 +66,10 @@ from .numba_mp3_factors import read_factors
 from .numba_mp3_huffman import read_lines
 from .numba_mp3_hybrid import add_inverse, advance
 from .numba_mp3_side import SUM_AND_DIFFERENCE, frame_bytes, read_side, side_bytes
-from .numba_mp3_spectrum import add_lines, are_quiet, clear, place_lines, reduce_alias, scale_lines
+from .numba_mp3_spectrum import add_lines, are_quiet, place_lines, reduce_alias, scale_lines
 from .numba_mp3_synthesis import note_peak, synthesise
 from .numba_rows import PART as FUNCTION
+from .numba_rows import clear
 from .numba_words import word
 from .vector_width import VALUES
 

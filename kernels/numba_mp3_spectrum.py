@@ -31,7 +31,7 @@ from .mp3_layout import (
 )
 from .numba_mel_lanes import turn_square
 from .numba_mp3_bits import entry
-from .numba_rows import INLINE, PART
+from .numba_rows import INLINE, PART, clear
 from .numba_vector import (
     add,
     all_at_least,
@@ -50,13 +50,6 @@ from .numba_words import word
 from .vector_width import VALUES
 
 UNIT_GAIN = 210  # of the side information: quantised values are taken as they are
-
-
-@njit(**PART)
-def clear(address, floats):
-    """Set to 0."""
-    for i in range(0, floats, VALUES):
-        store(address, i, zero())
 
 
 @njit(**INLINE)

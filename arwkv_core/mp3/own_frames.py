@@ -56,8 +56,6 @@ class OwnFrames:
     Attributes
     ----------
     kind : StreamKind
-    peak : float
-        Largest magnitude of the samples that were given last.
     ended : bool
         Whether the last frame was followed by the end of the file, or by an ID3v1 tag there.
     """
@@ -65,7 +63,6 @@ class OwnFrames:
     def __init__(self, file: BinaryIO, first: int, kind: StreamKind, skipped: int) -> None:
         self._file, self._offset, self._data = file, first, b""
         self.kind = kind
-        self.peak = 0.0
         self._warm_up = min(skipped, WARM_UP_FRAMES)
         self.ended = False
         self._recent: deque[tuple[bytes, int]] = (
@@ -75,6 +72,11 @@ class OwnFrames:
         self._failed = False  # a read, which the other decoder will meet, and tell
         self._in_order = self._pass_over(skipped - self._warm_up)
         self._frames = decoder_of(kind)
+
+    @property
+    def peak(self) -> float:
+        """Largest magnitude of the samples that were given last."""
+        return self._frames.peak
 
     def warm_up(self) -> Floats | None:
         """Samples of the frames before the first that counts; None where they are not all as expected.
@@ -101,7 +103,6 @@ class OwnFrames:
             done, used, odd = self._frames.decode(self._data, FRAMES_AT_ONCE)
             self._note(used, done)
             if len(done):
-                self.peak = self._frames.peak
                 yield done
             if odd or (at_end and not used):
                 break
