@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from torch import Tensor
 from arwkv_kernels import select
 
 from .constants import BANDS, FRAMES_PER_STEP
+from .cores import listed_cores, stay_on
 from .fused_network import Buffers, FusedNetwork
 from .model import ARWKV
 from .precision import BF16, INT8
@@ -176,9 +176,7 @@ def _cores_for(workers: int, each: int) -> list[int]:
     Threads that hand Python's lock to one another are woken on the core of the one that wakes them, and two of them
     then share it while another lies idle.
     """
-    if not hasattr(os, "sched_getaffinity") or each > 1:
-        return []
-    cores = sorted(os.sched_getaffinity(0))
+    cores = listed_cores() if each == 1 else []
     return cores if len(cores) == workers else []
 
 
@@ -186,6 +184,5 @@ def _begin(threads: int, cores: list[int]) -> None:
     """Set up a thread of the pool: how many threads torch may use in it, and its core, which it takes off the list."""
     torch.get_num_threads()  # what a thread asks first sets its number to the last that any thread has set
     torch.set_num_threads(threads)
-    if cores and sys.platform == "linux":
-        with contextlib.suppress(OSError):  # the system may forbid it
-            os.sched_setaffinity(0, {cores.pop()})  # of this thread alone
+    if cores:
+        stay_on(cores.pop())

@@ -6,14 +6,14 @@ every thread at once. It is LLVM code of its own: numba's loop vectoriser would 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import os
 import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
+
+from arwkv_core.cores import listed_cores, stay_on
 
 from .machine import cpu_flags
 
@@ -96,12 +96,11 @@ def fused_multiply_adds_a_second(threads: int, rounds: int = ROUNDS) -> float:
     run, _ = _chains()
     gate = threading.Barrier(threads + 1)
 
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    cores = listed_cores()
 
     def work(number: int) -> None:
         if len(cores) >= threads:
-            with contextlib.suppress(OSError):  # the system may forbid it
-                os.sched_setaffinity(0, {cores[number]})  # of this thread alone
+            stay_on(cores[number])
         gate.wait()
         run(rounds, 0.5, 1.0)  # every chain tends to 2: no overflow, no denormal numbers
 
