@@ -234,7 +234,7 @@ def frames(p):
         if used < 0 and not silent:
             break
         if used >= 0:  # of a frame that isn't given the peak doesn't matter
-            floor = (used + 7) >> 3
+            floor = max(floor, (used + 7) >> 3)  # a silent one can end before all that is there
             note_peak(scratch + PEAKS, out, samples)
         at += size
         done += 1

@@ -9,7 +9,7 @@ from mp3_sounds import SOUNDS, Floats, encode, ffmpeg_samples, hear, sound
 
 from arwkv_core.audio import open_audio
 from arwkv_core.features import log_mel
-from arwkv_core.mp3 import mono_blocks, reference
+from arwkv_core.mp3 import mono_blocks, own_frames, reference
 from arwkv_core.mp3.own_frames import decoder_of
 from arwkv_core.mp3.stream_kind import StreamKind, kind_of
 
@@ -139,6 +139,26 @@ def test_any_partition_gives_the_same_bits(tmp_path: Path, most: int) -> None:
     _, first = ffmpeg_samples(path)
     data = path.read_bytes()[first:]
     assert own_samples(data, most).tobytes() == own_samples(data).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["swelling", "clicks", "tone"])
+@pytest.mark.parametrize(("rate", "bit_rate"), [(44_100, 96_000), (44_100, 192_000), (22_050, 32_000)])
+def test_a_beginning_anywhere(tmp_path: Path, rate: int, bit_rate: int, kind: str) -> None:
+    """The first frames need data of frames before them, which are not there; all others are as in the whole."""
+    samples = sound(kind, 5, rate, 2)
+    path = encode(tmp_path / "a.mp3", samples, rate, bit_rate)
+    _, first = ffmpeg_samples(path)
+    data = path.read_bytes()
+    whole = own_samples(data[first:])
+    stream = kind_of(data[first : first + 4])
+    assert stream is not None
+    compared, before = mono_blocks.COMPARED_FRAMES * stream.frame_samples, own_frames.WARM_UP_FRAMES
+    with path.open("rb") as file:
+        for skipped in range(before, len(whole) // stream.frame_samples):
+            found = own_frames.OwnFrames(file, first, stream, skipped).warm_up()
+            assert found is not None, skipped
+            end = skipped * stream.frame_samples
+            np.testing.assert_array_equal(found[-compared:], whole[end - compared : end], str(skipped))
 
 
 def test_data_may_end_anywhere(tmp_path: Path) -> None:
