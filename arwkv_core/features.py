@@ -2,8 +2,8 @@
 
 Equal to ``torchaudio.compliance.kaldi.fbank(x, htk_compat=True, sample_frequency=32000, use_energy=False,
 window_type="hanning", num_mel_bins=128, dither=0, frame_shift=10, low_freq=50, high_freq=14000)`` but for the
-rounding of the last two steps, the sums over mel bands and the logarithm. The Fourier transform is torch's own: in
-bins far below the loudest one, errors of rounding are most of what there is, and any other transform has others.
+rounding of the last two steps, the sums over mel bands and the logarithm. The Fourier transform is torch's own, to the
+bit: in bins far below the loudest one, errors of rounding are most of what there is, and others would be other sounds.
 
 On the CPU a compiled kernel makes them (`arwkv_kernels.numba_mel`); `features_torch` has the same in plain torch.
 

@@ -1,8 +1,9 @@
 # mypy: ignore-errors
 """Log-mels of a waveform: windows, Fourier transforms, mel bands and logarithms in one pass over the cache.
 
-The transforms are MKL's, reached by their address. From the power spectrum on as many frames as a vector has lanes are
-worked on at once, each in its own lane: a frame's numbers do not depend on which others are computed with it.
+As many frames as a vector has lanes are worked on at once, each in its own lane: a frame's numbers do not depend on
+which others are computed with it. The transforms are MKL's, reached by their address, or `numba_mel_fourier`'s where
+those give the same bits; then the frames are in their lanes before that, otherwise from the power spectrum on.
 """
 
 from numba import njit
@@ -12,6 +13,7 @@ from .mel_layout import (
     BATCH,
     BIN_COUNTS,
     DESCRIPTOR,
+    FACTORS,
     FAILURES,
     FFT,
     FIRST_BINS,
@@ -19,7 +21,10 @@ from .mel_layout import (
     FRAMES,
     FUNCTION,
     HOP,
+    LANE_NUMBERS,
+    LANE_PARTS,
     LANE_POWER,
+    LANE_SAMPLES,
     LANES,
     MELS,
     NEXT_SCRATCH,
@@ -34,8 +39,10 @@ from .mel_layout import (
     SPECTRUM_ROW,
     STEP,
     WEIGHTS,
+    WINDOW,
     WINDOW_TABLE,
 )
+from .numba_mel_fourier import power_spectra
 from .numba_mel_frames import emphasise, power, transform
 from .numba_mel_lanes import copy_lanes, lanes_to_rows, rows_to_lanes
 from .numba_mel_log import band
@@ -46,9 +53,6 @@ from .numba_words import take, word
 @njit(**PART)
 def bands(p, scratch):
     """Logarithms of the mel bands of ``LANES`` power spectra, a row a band."""
-    for k in range(0, POWER_ROW, LANES):
-        source = scratch + 4 * (POWER + k)
-        rows_to_lanes(source, 4 * POWER_ROW, scratch + 4 * (LANE_POWER + LANES * k))
     weights = word(p, WEIGHTS)
     for b in range(BANDS):
         bins = word(word(p, BIN_COUNTS), b)
@@ -71,17 +75,41 @@ def give(mels, frames, out):
 
 
 @njit(**PART)
+def transform_lanes(p, scratch, first):
+    """Power spectra of ``LANES`` frames, the first of which is that of a number in the batch."""
+    frames, samples = scratch + 4 * (FRAME + FFT * first), scratch + 4 * LANE_SAMPLES
+    for n in range(0, WINDOW, LANES):  # zeros follow, as in the frames
+        rows_to_lanes(frames + 4 * n, 4 * FFT, samples + 4 * LANES * n)
+    numbers = scratch + 4 * LANE_NUMBERS
+    power_spectra(word(p, FACTORS), samples, scratch + 4 * LANE_PARTS, numbers, scratch + 4 * LANE_POWER)
+
+
+@njit(**PART)
+def gather_lanes(scratch, first, frames):
+    """The same of what MKL has transformed."""
+    for j in range(first, min(first + LANES, frames)):
+        power(scratch + 4 * (SPECTRUM + SPECTRUM_ROW * j), scratch + 4 * (POWER + POWER_ROW * (j - first)))
+    for k in range(0, POWER_ROW, LANES):
+        source = scratch + 4 * (POWER + k)
+        rows_to_lanes(source, 4 * POWER_ROW, scratch + 4 * (LANE_POWER + LANES * k))
+
+
+@njit(**PART)
 def run_batch(p, scratch, start, frames):
     """Log-mels of at most ``BATCH`` frames."""
     samples = word(p, SAMPLES) + 4 * HOP * start
     for i in range(frames):
         emphasise(samples + 4 * HOP * i, word(p, WINDOW_TABLE), scratch + 4 * (FRAME + FFT * i))
-    failure = transform(word(p, FUNCTION), word(p, DESCRIPTOR), scratch + 4 * FRAME, scratch + 4 * SPECTRUM)
-    if failure != 0:
-        take(p, FAILURES)
+    in_lanes = word(p, FACTORS) != 0
+    if not in_lanes:
+        frame, spectrum = scratch + 4 * FRAME, scratch + 4 * SPECTRUM
+        if transform(word(p, FUNCTION), word(p, DESCRIPTOR), frame, spectrum) != 0:
+            take(p, FAILURES)
     for i in range(0, frames, LANES):
-        for j in range(i, min(i + LANES, frames)):
-            power(scratch + 4 * (SPECTRUM + SPECTRUM_ROW * j), scratch + 4 * (POWER + POWER_ROW * (j - i)))
+        if in_lanes:
+            transform_lanes(p, scratch, i)
+        else:
+            gather_lanes(scratch, i, frames)
         bands(p, scratch)
         give(scratch + 4 * MELS, frames - i, word(p, OUT) + 4 * BANDS * (start + i))
 

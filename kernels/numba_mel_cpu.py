@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import mel_layout
+from .mel_factors import factors
 from .mkl_fourier import RealTransform, real_transform
 from .numba_cache import kernel
 from .threads import run_on_threads
 
 LOG_MEL = ".numba_mel", "log_mel_tasks"  # imported only to be compiled
 
+COMPARED_FRAMES = 256
 FRAMES_PER_THREAD = 4096  # fewer are done before another thread has woken up
 
 Floats = NDArray[np.float32]
@@ -29,6 +31,8 @@ class Plan(NamedTuple):
     bin_counts: NDArray[np.int64]
     """The number of bins of each mel band."""
     transform: RealTransform
+    factors: Floats | None = None
+    """Of the transform in lanes; None where it is MKL that transforms."""
 
 
 def plan(window: Floats, mel: Floats) -> Plan | None:
@@ -56,7 +60,24 @@ def plan(window: Floats, mel: Floats) -> Plan | None:
     counts = heard.sum(axis=0)
     firsts = heard.argmax(axis=0)
     weights = [mel[first : first + n, b] for b, (first, n) in enumerate(zip(firsts, counts, strict=True))]
-    return Plan(window, np.concatenate(weights), firsts.astype(np.int64), counts.astype(np.int64), transform)
+    bins = firsts.astype(np.int64), counts.astype(np.int64)
+    by_mkl = Plan(window, np.concatenate(weights), *bins, transform)
+    in_lanes = by_mkl._replace(factors=factors())
+    return in_lanes if _same_bits(by_mkl, in_lanes) else by_mkl
+
+
+def _same_bits(one: Plan, other: Plan) -> bool:
+    """Whether noise and a tone give the same by both: some paths of MKL round otherwise, and so may later versions."""
+    samples = np.random.default_rng(0).standard_normal(mel_layout.HOP * COMPARED_FRAMES).astype(np.float32)
+    samples[len(samples) // 2 :] = np.sin(np.arange(len(samples) - len(samples) // 2), dtype=np.float32)
+    found = []
+    for plan in (one, other):
+        out = np.empty(
+            ((len(samples) - mel_layout.WINDOW) // mel_layout.HOP + 1, mel_layout.BANDS), np.float32
+        )
+        fill(samples, out, plan, 1)
+        found.append(out)
+    return np.array_equal(found[0], found[1])
 
 
 def fill(samples: Floats, out: Floats, plan: Plan, threads: int) -> None:
@@ -74,6 +95,7 @@ def fill(samples: Floats, out: Floats, plan: Plan, threads: int) -> None:
     p[mel_layout.FIRST_BINS] = plan.first_bins.ctypes.data
     p[mel_layout.BIN_COUNTS] = plan.bin_counts.ctypes.data
     p[mel_layout.FUNCTION], p[mel_layout.DESCRIPTOR] = plan.transform
+    p[mel_layout.FACTORS] = 0 if plan.factors is None else plan.factors.ctypes.data
     run_on_threads(kernel(*LOG_MEL), p.ctypes.data, threads)
     if p[mel_layout.FAILURES]:
         raise RuntimeError("MKL's Fourier transform failed")
