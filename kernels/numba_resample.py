@@ -38,6 +38,7 @@ def run_group(inputs, taps, rows, outputs, gap_in, gap_out):
     """
     a, b, c, d = zero_half(), zero_half(), zero_half(), zero_half()
     e, f, g, h = zero_half(), zero_half(), zero_half(), zero_half()
+    i, j = zero_half(), zero_half()
     for row in range(rows):
         x, y = load_half(inputs, LANES * row), load_half(inputs + gap_in, LANES * row)
         at = PHASES * row
@@ -49,15 +50,19 @@ def run_group(inputs, taps, rows, outputs, gap_in, gap_out):
         e, f = multiply_add_half(tap, x, e), multiply_add_half(tap, y, f)
         tap = broadcast_lanes(taps, at + 3)
         g, h = multiply_add_half(tap, x, g), multiply_add_half(tap, y, h)
+        tap = broadcast_lanes(taps, at + 4)
+        i, j = multiply_add_half(tap, x, i), multiply_add_half(tap, y, j)
     store_half(outputs, 0, a)
     store_half(outputs, LANES, c)
     store_half(outputs, 2 * LANES, e)
     store_half(outputs, 3 * LANES, g)
+    store_half(outputs, 4 * LANES, i)
     outputs += gap_out
     store_half(outputs, 0, b)
     store_half(outputs, LANES, d)
     store_half(outputs, 2 * LANES, f)
     store_half(outputs, 3 * LANES, h)
+    store_half(outputs, 4 * LANES, j)
 
 
 @njit(**PART)

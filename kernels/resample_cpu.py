@@ -1,5 +1,7 @@
 """Resampling on the CPU: taps and arrays in and out of the compiled loops."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,7 +38,9 @@ class TapGroups:
 
     def __init__(self, taps: Floats, up: int, down: int) -> None:
         self._kernel = kernel(*RESAMPLE)
-        whole = max(layout.PHASES, layout.LANES)  # groups are whole, and so are the squares that are turned
+        whole = math.lcm(
+            layout.PHASES, layout.LANES
+        )  # groups are whole, and so are the squares that are turned
         times = -(-FEWEST_OUTPUTS // up)
         while up * times % whole:
             times += 1

@@ -4,7 +4,7 @@ from .vector_width import HALF
 
 LANES = HALF  # of a vector; each makes the same output of its own stretch of the sound
 STRETCHES = 2 * LANES
-PHASES = 4  # outputs that are made at once from the same inputs
+PHASES = 5  # outputs that are made at once from the same inputs: ten sums hide how long an addition takes
 
 # Words of the parameter block.
 SAMPLES, OUT, BATCHES, TAPS, FIRST_ROWS, SCRATCH = range(6)
