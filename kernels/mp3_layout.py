@@ -80,7 +80,7 @@ TURNS = ALIAS_LESS + 2 * 8 * 32  # 1, -1, 1, -1 ...: (32,)
 COSINES = TURNS + 32  # of even and odd numbers: (2, 16, 16)
 WINDOW = COSINES + 2 * HALF_BAND * HALF_BAND
 PAIR_ROW = (
-    5  # offset of the first level in the codes, bits it looks at, linbits, words in 57 bits, largest gain
+    5  # offset of the first level in the codes, bits it looks at, linbits, words in 56 bits, largest gain
 )
 PAIR_TABLES = WINDOW + WINDOW_TAPS  # (32, PAIR_ROW)
 QUAD_BITS = 10  # of the longest word for four lines, with its signs
@@ -89,3 +89,5 @@ QUAD_VALUES = QUAD_TABLES + (2 << QUAD_BITS)  # all fours of -1, 0 and 1: (81, 4
 CODES = QUAD_VALUES + 4 * 3**4  # of all pair tables
 FIRST_BITS = 10
 """Bits of a code word that the first level of a table looks at."""
+HAS_ESCAPE = 1 << 22
+"""Of an entry for a pair: one of its values is 15, to which the number behind the word is added."""

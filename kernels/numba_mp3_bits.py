@@ -72,7 +72,7 @@ def signed(typing, magnitude, cache):
 
 @intrinsic
 def top(typing, cache, count):
-    """The `count` topmost bits (1 to 63) of a cache."""
+    """The `count` topmost bits (1 to 64) of a cache."""
 
     def emit(context, builder, signature, arguments):
         cache, count = arguments

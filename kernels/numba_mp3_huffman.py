@@ -6,6 +6,7 @@ from numba import float32, njit
 from .mp3_layout import (
     CODES,
     COUNT_TABLE,
+    HAS_ESCAPE,
     LINES,
     PAIR_ROW,
     PAIR_TABLES,
@@ -22,7 +23,7 @@ from .numba_vector import load_scalar, store_scalar
 from .numba_words import word
 
 QUADS_AT_ONCE = 5  # in the 57 bits of a cache
-ESCAPE = 15  # the largest value of a table; where the table has linbits, more follows
+ESCAPE = 15
 
 
 @njit(**INLINE)
@@ -36,48 +37,64 @@ def look_up(codes, first, width, cache):
 
 
 @njit(**PART)
-def short_pairs(main, at, codes, powers, description, out, line, end):
-    """Pairs of a table without linbits; the bit behind them."""
-    first, width, at_once = entry(description, 0), entry(description, 1), entry(description, 3)
-    while line < end:
-        cache = cache_at(main, at)
-        last = min(line + 2 * at_once, end)
-        while line < last:
-            found = look_up(codes, first, width, cache)
-            signs, size = cache << (found & 31), (found >> 5) & 31
-            store_scalar(out, line, signed(load_scalar(powers, (found >> 12) & 15), signs))
-            signs <<= (found >> 20) & 1
-            store_scalar(out, line + 1, signed(load_scalar(powers, (found >> 16) & 15), signs))
-            cache <<= size  # at once: the next word waits for nothing else
-            at += size
-            line += 2
-    return at
+def escaped(powers, linbits, found, cache, out, line):
+    """A pair of which a value goes on behind the word, in `linbits` bits; bits of all of it, 47 at most."""
+    cache <<= (found >> 6) & 31
+    size = found & 63
+    x, y = (found >> 12) & 15, (found >> 16) & 15
+    if x == ESCAPE:
+        x += top(cache, linbits)
+        cache <<= linbits
+        size += linbits
+    store_scalar(out, line, signed(load_scalar(powers, x), cache))
+    cache <<= (found >> 20) & 1
+    if y == ESCAPE:
+        y += top(cache, linbits)
+        cache <<= linbits
+        size += linbits
+    store_scalar(out, line + 1, signed(load_scalar(powers, y), cache))
+    return size
+
+
+@njit(**INLINE)
+def refilled(source, cache, held):
+    """A cache of whose topmost bits `held` count, with 56 or more that do: ``held | 56``."""
+    return cache | top(cache_at(source, 0), 64 - held)
 
 
 @njit(**PART)
-def long_pairs(main, at, codes, powers, description, out, line, end):
-    """Pairs of a table with linbits; the bit behind them."""
+def pairs(main, at, codes, powers, description, out, line, end):
+    """Pairs up to line `end`; the bit behind them."""
     first, width, linbits = entry(description, 0), entry(description, 1), entry(description, 2)
+    at_once = entry(description, 3)
+    source = main + (at >> 3)
+    cache, held = cache_at(source, 0) << (at & 7), 56 - (at & 7)
+    source += 7
     while line < end:
-        cache = cache_at(main, at)
-        found = look_up(codes, first, width, cache)
-        cache <<= found & 31
-        at += (found >> 5) & 31
-        x, y = (found >> 12) & 15, (found >> 16) & 15
-        if x == ESCAPE:
-            x += top(cache, linbits)
-            cache <<= linbits
-            at += linbits
-        store_scalar(out, line, signed(load_scalar(powers, x), cache))
-        cache <<= (found >> 20) & 1
-        if y == ESCAPE:
-            y += top(cache, linbits)
-            cache <<= linbits
-            at += linbits
-        store_scalar(out, line + 1, signed(load_scalar(powers, y), cache))
-        cache <<= (found >> 21) & 1
-        line += 2
-    return at
+        # Where the next bytes lie is known from the last time on: no word waits for them to be loaded.
+        cache = refilled(source, cache, held)
+        source += (63 - held) >> 3
+        held |= 56
+        last = min(line + 2 * at_once, end)
+        while line < last:
+            found = look_up(codes, first, width, cache)
+            if found & HAS_ESCAPE:
+                cache = refilled(source, cache, held)
+                source += (63 - held) >> 3
+                held |= 56
+                size = escaped(powers, linbits, found, cache, out, line)
+                cache <<= size
+                held -= size
+                line += 2
+                break
+            signs = cache << ((found >> 6) & 31)
+            store_scalar(out, line, signed(load_scalar(powers, (found >> 12) & 15), signs))
+            signs <<= (found >> 20) & 1
+            store_scalar(out, line + 1, signed(load_scalar(powers, (found >> 16) & 15), signs))
+            cache <<= found & 63  # at once: the next word waits for nothing else
+            held -= found & 63
+            line += 2
+    return 8 * (source - main) - held
 
 
 @njit(**INLINE)
@@ -123,10 +140,8 @@ def read_lines(tables, main, at, end, g, out):
         if entry(description, 1) == 0:  # a table of nothing but zeros
             for i in range(line, until):
                 store_scalar(out, i, float32(0.0))
-        elif entry(description, 2) == 0:
-            at = short_pairs(main, at, codes, powers, description, out, line, until)
         else:
-            at = long_pairs(main, at, codes, powers, description, out, line, until)
+            at = pairs(main, at, codes, powers, description, out, line, until)
         line = until
         if at > end:
             return -1

@@ -35,11 +35,13 @@ def test_tables_give_each_word_and_what_follows_does_not_matter() -> None:
                     first, bits = -entry >> 5, -entry & 31
                     entry = int(codes[first + int(text[width : width + bits], 2)])
                 signs = (x > 0) + (y > 0)
-                assert (entry & 31, entry >> 5 & 31) == (len(code), len(code) + signs)
-                assert (entry >> 12 & 15, entry >> 16 & 15, entry >> 20) == (x, y, (x > 0) + 2 * (y > 0))
-                # as many words as are read from 57 bits fit into them
-                assert at_once * (len(code) + signs) <= 57 or linbits
-                assert len(code) + signs + 2 * linbits <= 57
+                assert (entry & 63, entry >> 6 & 31) == (len(code) + signs, len(code))
+                escape = number >= 16 and 15 in (x, y)
+                flags = (x > 0) + 2 * (y > 0) + 4 * escape
+                assert (entry >> 12 & 15, entry >> 16 & 15, entry >> 20) == (x, y, flags)
+                # as many words as are read from 56 bits fit into them
+                assert at_once * (len(code) + signs) <= 56
+                assert len(code) + signs + 2 * linbits <= 56
     lines = quad_values()
     for name, table in zip("AB", quad_tables(), strict=True):
         for code, magnitudes in code_words()[name]:

@@ -10,14 +10,16 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from arwkv_kernels.mp3_layout import FIRST_BITS, MOST_GAIN, PAIR_ROW, QUAD_BITS
+from arwkv_kernels.mp3_layout import FIRST_BITS, HAS_ESCAPE, MOST_GAIN, PAIR_ROW, QUAD_BITS
 
 LINBITS = (1, 2, 3, 4, 6, 8, 10, 13, 4, 5, 6, 7, 8, 9, 11, 13)
 """Of tables 16 to 31: bits that follow where a value is the table's largest, 15."""
 
 WITHOUT_CODES = (0, 4, 14)  # all lines are 0; the latter two are not defined
 _SHARED = {**dict.fromkeys(range(16, 24), 16), **dict.fromkeys(range(24, 32), 24)}
-_REST_OF_CACHE = 57  # bits
+_CACHE_BITS = 56  # at least
+_FIRST_WITH_LINBITS = 16
+_ESCAPE = 15
 _QUAD_BYTES = 16
 
 Ints = NDArray[np.int32]
@@ -36,23 +38,25 @@ def code_words() -> dict[str, list[Code]]:
     return words
 
 
-def _entry(code: str, values: tuple[int, ...]) -> int:
+def _entry(code: str, values: tuple[int, ...], escape: bool) -> int:
     """What a table says of a word for a pair.
 
-    Bits 0 to 4: its length; 5 to 9: that with its signs; from 12 on: values; from 20 on: which of them have signs.
+    Bits 0 to 5: its length with its signs, by which processors shift without a mask; 6 to 10: that without; from 12 on:
+    values; from 20 on: which of them have signs, and whether one is an ``escape``.
     """
     x, y = values
     signs = int(x > 0), int(y > 0)
-    return len(code) | len(code) + sum(signs) << 5 | x << 12 | y << 16 | signs[0] << 20 | signs[1] << 21
+    entry = len(code) + sum(signs) | len(code) << 6 | x << 12 | y << 16 | signs[0] << 20 | signs[1] << 21
+    return entry | HAS_ESCAPE if escape and _ESCAPE in values else entry
 
 
-def _fill(table: list[int], start: int, bits: int, words: list[Code], skipped: int) -> None:
+def _fill(table: list[int], start: int, bits: int, words: list[Code], skipped: int, escapes: bool) -> None:
     """Write words whose first `skipped` bits have been looked at into ``2 ** bits`` entries from `start` on."""
     for code, values in words:
         rest = code[skipped:]
         first = int(rest, 2) << bits - len(rest) if rest else 0
         for at in range(first, first + (1 << bits - len(rest))):
-            table[start + at] = _entry(code, values)
+            table[start + at] = _entry(code, values, escapes)
 
 
 def pair_tables() -> tuple[Ints, Ints]:
@@ -74,23 +78,23 @@ def pair_tables() -> tuple[Ints, Ints]:
             shared = _SHARED.get(number, number)
             words = code_words()[str(shared)]
             if shared not in starts:
-                starts[shared] = _add_table(codes, words)
-            linbits = LINBITS[number - 16] if number >= 16 else 0
+                starts[shared] = _add_table(codes, words, escapes=number >= _FIRST_WITH_LINBITS)
+            linbits = LINBITS[number - _FIRST_WITH_LINBITS] if number >= _FIRST_WITH_LINBITS else 0
             start, bits, longest = starts[shared]
-            rows[number, :4] = start, bits, linbits, _REST_OF_CACHE // longest
+            rows[number, :4] = start, bits, linbits, _CACHE_BITS // longest
             largest = max(max(values) for _, values in words) + (1 << linbits) - 1
         # lines of the largest value are then as far beyond full scale as lines of 1 with MOST_GAIN
         rows[number, 4] = MOST_GAIN - round(4 * 4 / 3 * np.log2(max(1, largest)))
     return rows, np.array(codes, np.int32)
 
 
-def _add_table(codes: list[int], words: list[Code]) -> tuple[int, int, int]:
+def _add_table(codes: list[int], words: list[Code], escapes: bool) -> tuple[int, int, int]:
     """Append a table's entries; where they start, the bits of its first level, the longest word with its signs."""
     longest = max(len(code) for code, _ in words)
     bits = min(longest, FIRST_BITS)
     start = len(codes)
     codes += [0] * (1 << bits)
-    _fill(codes, start, bits, [word for word in words if len(word[0]) <= bits], 0)
+    _fill(codes, start, bits, [word for word in words if len(word[0]) <= bits], 0, escapes)
     beginnings = sorted({code[:bits] for code, _ in words if len(code) > bits})
     for beginning in beginnings:
         longer = [word for word in words if word[0].startswith(beginning)]
@@ -98,7 +102,7 @@ def _add_table(codes: list[int], words: list[Code]) -> tuple[int, int, int]:
         codes[start + int(beginning, 2)] = -(len(codes) << 5 | rest)
         at = len(codes)
         codes += [0] * (1 << rest)
-        _fill(codes, at, rest, longer, bits)
+        _fill(codes, at, rest, longer, bits, escapes)
     return start, bits, longest + 2
 
 
