@@ -29,7 +29,7 @@ LEAST_BLOCK_SECONDS = 8
 LARGEST_SAMPLE = 1e15
 """Beyond this a float sample isn't sound, and its power would leave float32's range: counted as invalid."""
 
-MOST_PUSH_SECONDS = 10
+MOST_PUSH_SECONDS = 30
 """Resampled at once: a thousand samples are a quarter of an hour where a header states a rate of 1 Hz."""
 
 LOUD_PEAK = 100.0
