@@ -1,5 +1,6 @@
 """What ``arwkv bench`` measures with: targets, timings, processes, made-up recordings, plain references."""
 
+import ctypes
 import math
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from arwkv_core import open_audio
-from arwkv_core.benchmark import fma_peak, kernel_inputs, plain_features, process
+from arwkv_core.benchmark import core_distance, fma_peak, kernel_inputs, plain_features, process
 from arwkv_core.benchmark.correctness import WrongOutput, require_close
 from arwkv_core.benchmark.outcome import row
 from arwkv_core.benchmark.recordings import write_mp3
@@ -79,6 +80,23 @@ def test_what_is_off_or_not_finite_is_refused() -> None:
 def test_fused_multiply_adds_are_counted_on_every_thread() -> None:
     assert fma_peak.fused_multiply_adds_a_second(1, rounds=1000) > 0
     assert fma_peak.fused_multiply_adds_a_second(3, rounds=1000) > 0
+
+
+def test_a_number_goes_between_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = core_distance.round_trip_seconds(50)
+    assert found is None or found > 1e-9  # None: one core only, or another program has the second one
+    monkeypatch.setattr(core_distance, "listed_cores", lambda: [0])
+    assert core_distance.round_trip_seconds(50) is None
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+def test_a_number_is_answered_in_turn_only(turn: int) -> None:
+    run, _ = core_distance._bounce()
+    number = ctypes.c_int64(turn)
+    run(ctypes.addressof(number), turn, 1)
+    assert number.value == turn + 1
+    run(ctypes.addressof(number), turn, 0)
+    assert number.value == turn + 1
 
 
 def test_fused_multiply_adds_are_really_made() -> None:

@@ -15,19 +15,13 @@ from typing import Any
 
 from arwkv_core.cores import listed_cores, stay_on
 
-from .machine import cpu_flags
+from .llvm_function import compiled, lanes
 
 CHAINS = 12
 """At once: more than latency times units of today's cores (4 × 2), with their factors they fit 16 registers."""
 
 ROUNDS = 20_000_000
 """Of the loop: some tens of milliseconds, beside which the start of threads doesn't count."""
-
-
-def lanes() -> int:
-    """float32 in one of the processor's vector registers."""
-    flags = cpu_flags()
-    return 16 if "avx512f" in flags else 8 if "avx2" in flags else 4
 
 
 def _code(width: int) -> str:
@@ -64,19 +58,7 @@ def _code(width: int) -> str:
 @lru_cache(maxsize=1)
 def _chains() -> tuple[Callable[[int, float, float], float], Any]:
     """The compiled function, and the engine that keeps it alive."""
-    from llvmlite import binding
-
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    module = binding.parse_assembly(_code(lanes()))
-    features = binding.get_host_cpu_features().flatten()
-    if lanes() == 16:
-        features += ",-prefer-256-bit"
-    machine = binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(), features=features, opt=3
-    )
-    engine = binding.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
+    engine = compiled(_code(lanes()))
     signature = ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_int64, ctypes.c_float, ctypes.c_float)
     return signature(engine.get_function_address("chains")), engine
 

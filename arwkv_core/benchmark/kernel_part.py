@@ -11,6 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from arwkv_core.allocator import keep_freed_memory
 from arwkv_kernels import bi_wkv7, select
 
+from .core_distance import round_trip_seconds
 from .fma_peak import fused_multiply_adds_a_second
 from .kernel_inputs import check_ends, check_gradients, kernel_inputs
 from .memory import available_bytes
@@ -53,6 +54,7 @@ def measure_kernel(settings: Settings) -> Iterator[Outcome]:
         yield from _against_attention(settings, dtype)
     yield from _linearity(settings)
     yield from _backward(settings)
+    yield from _core_distance(settings)
 
 
 def _against_attention(settings: Settings, dtype: torch.dtype) -> Iterator[Outcome]:
@@ -178,4 +180,17 @@ def _backward(settings: Settings) -> Iterator[Outcome]:
             "forwards",
             ratios(seconds["backward"], seconds["forward"]),
             note=f"forward {1e3 * sorted(seconds['forward'])[len(seconds['forward']) // 2]:.1f} ms",
+        )
+
+
+def _core_distance(settings: Settings) -> Iterator[Outcome]:
+    found = [round_trip_seconds() for _ in range(settings.repeats)]
+    known = [1e9 * seconds for seconds in found if seconds is not None]
+    if known:
+        yield row(
+            "kernel.core_round_trip",
+            "a number from one core to another and back",
+            "ns",
+            known,
+            note="where virtual cores lie can change from minute to minute",
         )
