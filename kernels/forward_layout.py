@@ -4,11 +4,14 @@ from .layout import TENSOR_WORDS
 from .pairs_layout import PAIRED_CHUNK
 from .vector_width import N
 
-# Words of the parameter block.
+# Words of the parameter block. PHASE is 0, 1 or BOTH.
 NEXT_TASK, NEXT_SCRATCH, TASKS, SCRATCH, PHASE, TOKENS, HEADS, GROUP, PARTS, STATES, GATE = range(11)
 TENSORS = range(11, 11 + 8 * TENSOR_WORDS, TENSOR_WORDS)
 TENSOR_R, TENSOR_W, TENSOR_K, TENSOR_V, TENSOR_A, TENSOR_B, TENSOR_Y, TENSOR_PARTIAL = TENSORS
 WORDS = TENSORS.stop
+
+BOTH = 2
+"""Phases of a task that has both directions: what these leave for one another does not change cores."""
 
 # Offsets in the row of a token, in floats.
 R, D, K, B, A, V = range(0, 6 * N, N)

@@ -76,6 +76,19 @@ def group_for(tasks: int, heads: int, threads: int) -> int:
     return max(group for group in range(1, min(heads, MOST_HEADS) + 1) if rounds(group) <= least)
 
 
+def share_out(tasks: int, heads: int, threads: int) -> tuple[int, int]:
+    """How many heads a task has, and how many directions, of `tasks` tasks if each has all.
+
+    Both directions, unless threads would then wait: what two cores read at the same time may be slower to get.
+    """
+    both, one = group_for(tasks, heads, threads), group_for(2 * tasks, heads, threads)
+
+    def rounds(tasks: int, group: int) -> int:
+        return -(-tasks * -(-heads // group) // threads) * group
+
+    return (both, 2) if 2 * rounds(tasks, both) <= rounds(2 * tasks, one) else (one, 1)
+
+
 def prepare() -> None:
     """Compile the forward kernel, or load it from the cache: raises what the compiler raises."""
     kernel(*FORWARD)
@@ -96,8 +109,8 @@ def fill_forward(compiled: Kernel, inputs: list[Tensor], gate: Tensor, y: Tensor
     chains = batch * heads
     threads = torch.get_num_threads()
     parts = parts_for(2 * chains, BLOCKS, threads)
-    group = group_for(2 * batch * parts, heads, threads)
-    tasks = 2 * batch * -(-heads // group) * parts
+    group, directions = share_out(batch * parts, heads, threads)
+    tasks = batch * -(-heads // group) * parts * 2 // directions
     states = 2 * chains * forward_layout.STATE_FLOATS
     scratch = min(threads, tasks) * forward_layout.SCRATCH_FLOATS
     # a float32 y takes what one direction leaves itself
@@ -115,7 +128,7 @@ def fill_forward(compiled: Kernel, inputs: list[Tensor], gate: Tensor, y: Tensor
         left = memory[states + scratch :].view(y.shape) if partial else y
         for word, x in zip(forward_layout.TENSORS, (*inputs, y, left), strict=True):
             _describe(p, word, x)
-        for phase in range(2):
+        for phase in range(2) if directions == 1 else [forward_layout.BOTH]:
             p[forward_layout.NEXT_TASK] = p[forward_layout.NEXT_SCRATCH] = 0
             p[forward_layout.PHASE] = phase
             run_on_threads(compiled, p.ctypes.data, threads)

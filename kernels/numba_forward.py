@@ -4,8 +4,9 @@ The state is kept as S[key, value]: SIMD runs over the values, so that no horizo
 values do not depend on one another.
 
 The two directions meet in the middle: in the first phase each does its first half of the tokens and leaves its output;
-in the second each finds there what the other left, and writes the fused result. So a direction is a task of its own,
-without a lock.
+in the second each finds there what the other left, and writes the fused result. So a direction can be a task of its
+own, without a lock. Where there are heads enough for all threads, a task has both directions instead, and both phases:
+two cores that read the same rows at the same time would wait for each other where they share no cache.
 
 A task has a group of heads, worked on in turns chunk by chunk: of each token it reads whole stretches of memory. One
 head alone would touch a new page every few rows, which costs more than the arithmetic.
@@ -14,6 +15,7 @@ head alone would touch a new page every few rows, which costs more than the arit
 from numba import njit
 
 from .forward_layout import (
+    BOTH,
     DOTS,
     GATE,
     GROUP,
@@ -187,10 +189,10 @@ def sweep_chunk(p, scratch, S, block, length, scaled, n, h, start, direction, fe
 
 
 @njit(**PART)
-def settle(p, outputs, n, t, h, direction, low, high):
+def settle(p, outputs, n, t, h, direction, phase, low, high):
     """An output to where the other direction will look for it, or joined with what that has left there."""
     partial = place(p, TENSOR_PARTIAL, n, t, h)
-    if word(p, PHASE) == 0:
+    if phase == 0:
         for j in range(low, high, VALUES):
             store(partial, j, load(outputs, j))
     else:
@@ -204,15 +206,14 @@ def settle(p, outputs, n, t, h, direction, low, high):
             write(y, j, fused, kind_of(p, TENSOR_Y))
 
 
-@njit(**INLINE)
-def run_task(p, scratch, task):
+@njit(**PART)
+def run_direction(p, scratch, unit, direction, phase):
     """One phase of one direction of some of the value blocks of a group of heads of one sequence."""
     tokens, heads, parts, group = word(p, TOKENS), word(p, HEADS), word(p, PARTS), word(p, GROUP)
     groups = (heads + group - 1) // group
-    part = task % parts
-    direction = (task // parts) % 2
-    n = task // (2 * parts) // groups
-    first_head = task // (2 * parts) % groups * group
+    part = unit % parts
+    n = unit // parts // groups
+    first_head = unit // parts % groups * group
     last_head = min(first_head + group, heads)
     first_block, last_block = BLOCKS * part // parts, BLOCKS * (part + 1) // parts
     low, high = first_block * VALUES, last_block * VALUES
@@ -220,9 +221,9 @@ def run_task(p, scratch, task):
     # cut a chunk before and after the middle token, so that time may run either way without any difference
     half, other_half = tokens // 2, tokens - tokens // 2
     middle = half if direction == 0 else other_half
-    start, end = (0, middle) if word(p, PHASE) == 0 else (middle, tokens)
+    start, end = (0, middle) if phase == 0 else (middle, tokens)
     states = word(p, STATES) + 4 * STATE_FLOATS * (2 * n * heads + direction)
-    if word(p, PHASE) == 0:
+    if phase == 0:
         for h in range(first_head, last_head):
             clear(states + 8 * STATE_FLOATS * h + 4 * low * N, (high - low) * N)
     while start < end:
@@ -241,8 +242,18 @@ def run_task(p, scratch, task):
                 )
             for i in range(length):
                 t = token_of(start + i, direction, tokens)
-                settle(p, scratch + 4 * (OUTPUTS + i * N), n, t, h, direction, low, high)
+                settle(p, scratch + 4 * (OUTPUTS + i * N), n, t, h, direction, phase, low, high)
         start += length
+
+
+@njit(**INLINE)
+def run_task(p, scratch, task):
+    """A direction's phase, or all that is to be done for some heads."""
+    if word(p, PHASE) != BOTH:
+        run_direction(p, scratch, task // 2, task % 2, word(p, PHASE))
+    else:
+        for step in range(4):
+            run_direction(p, scratch, task, step % 2, step // 2)
 
 
 def forward_tasks(parameters):

@@ -141,7 +141,7 @@ def test_tensors_of_any_strides(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.usefixtures("numba_backend", "threads", "nan_in_new_tensors")
-@pytest.mark.parametrize(("batch", "heads"), [(1, 1), (3, 1), (2, 3)])
+@pytest.mark.parametrize(("batch", "heads"), [(1, 1), (3, 1), (2, 3), (1, 6)])
 def test_any_number_of_threads(batch: int, heads: int) -> None:
     dy, inputs = cases.incoming(batch, 33, heads), cases.inputs(batch, 33, heads)
     torch.set_num_threads(1)
