@@ -1,7 +1,7 @@
 """Parameter block and memory of the backward kernel, which `numba_backward` compiles."""
 
 from . import pair_gradients_layout
-from .layout import CHUNK, TENSOR_WORDS
+from .layout import APART, CHUNK, TENSOR_WORDS
 from .vector_width import VALUES, N
 
 # Words of the parameter block.
@@ -38,4 +38,4 @@ KEPT = DV + CHUNK * N
 def scratch_floats(tokens: int) -> int:
     """Scratch memory of a thread: the above, kept states, a decay table, one direction's gradients for the other."""
     work = max(KEPT + -(-tokens // CHUNK) * KEPT_FLOATS, pair_gradients_layout.scratch_floats(tokens))
-    return work + tokens * (DECAYS + GRADIENTS) * N
+    return work + tokens * (DECAYS + GRADIENTS) * N + APART

@@ -1,5 +1,6 @@
 """Parameter block and memory of the kernel that begins a sub-layer, which `numba_block_shift` compiles."""
 
+from .layout import APART
 from .vector_width import VALUES
 
 BANDS = 8
@@ -15,4 +16,4 @@ WORDS = 20
 
 def scratch_floats(width: int) -> int:
     """Scratch memory of a thread: three steps of tokens, and sums of the gate."""
-    return 3 * PADDED * width + BANDS * VALUES
+    return 3 * PADDED * width + BANDS * VALUES + APART

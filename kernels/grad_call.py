@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from . import grad_layout as at
+from .layout import APART
 from .numba_cache import kernel
 from .object_code import Kernel
 from .threads import run_on_threads
@@ -78,6 +79,7 @@ class Call:
     def run(self, module: str, name: str, dtype: torch.dtype, floats: int) -> None:
         """Run it with so much scratch memory a thread."""
         threads = torch.get_num_threads()
+        floats += APART
         scratch = new(min(threads, self.tasks) * floats)
         self.words[at.SCRATCH], self.words[at.SCRATCH_BYTES] = scratch.data_ptr(), 4 * floats
         run_on_threads(compiled(module, f"{name}_{THIN[dtype]}"), self.words.buffer_info()[0], threads)

@@ -1,5 +1,6 @@
 """Parameter block and memory of the log-mel kernel, which `numba_mel` compiles."""
 
+from .layout import APART
 from .vector_width import HALF
 
 WINDOW, HOP, FFT, BANDS = 800, 320, 1024, 128  # samples of a frame, between frames, of a transform; mel bands
@@ -21,7 +22,7 @@ POWER = SPECTRUM + BATCH * SPECTRUM_ROW
 POWER_ROW = BINS - 1  # the last bin takes no part
 LANE_POWER = POWER + LANES * POWER_ROW
 MELS = LANE_POWER + LANES * POWER_ROW
-SCRATCH_FLOATS = -(-(MELS + LANES * BANDS) // 16) * 16  # whole lines of the cache
+SCRATCH_FLOATS = -(-(MELS + LANES * BANDS) // 16) * 16 + APART  # whole lines of the cache
 
 # Where frames lie in lanes from the beginning: samples, a row each; parts of their transforms in place of the frames,
 # which are in the lanes by then; and sixteen complex numbers.

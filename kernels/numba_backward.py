@@ -63,7 +63,7 @@ from .backward_layout import (
     R,
     V,
 )
-from .layout import CHUNK
+from .layout import APART, CHUNK
 from .numba_backward_pairs import run_direction_in_pairs
 from .numba_gradient_rows import fetch_token, settle, settle_gate, share_of, tabulate
 from .numba_rows import INLINE, PART, clear, copy, kind_of, place, read, take_row, token_of
@@ -240,7 +240,8 @@ def backward_tasks(parameters):
         h = (task // parts) % heads
         n = task // (parts * heads)
         first_unit, last_unit = 2 * BLOCKS * part // parts, 2 * BLOCKS * (part + 1) // parts
-        table = scratch + word(p, SCRATCH_BYTES) - 4 * word(p, TOKENS) * (DECAYS + GRADIENTS) * N
+        table_floats = word(p, TOKENS) * (DECAYS + GRADIENTS) * N
+        table = scratch + word(p, SCRATCH_BYTES) - 4 * (table_floats + APART)
         # With less than a chunk there would be more filling than work; and with one token, whose dw is 0, nothing but
         # the errors of rounding of the differences that dw is taken from.
         paired = tabulate(p, table, n, h) and word(p, TOKENS) >= PAIRED_CHUNK

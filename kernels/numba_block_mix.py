@@ -163,7 +163,7 @@ def run_task(p, scratch, task, kind):
     middle = tokens // 2 if direction == 0 else tokens - tokens // 2
     begin, end = (0, middle) if phase == 0 else (middle, tokens)
     if phase == 0:
-        clear(state, STATE_FLOATS)
+        clear(state, N * N + N)
     step = 4 * ROW if direction == 0 else -4 * ROW
     for start in range(begin, end, CHUNK):
         length = min(CHUNK, end - start)

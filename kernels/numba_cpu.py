@@ -148,7 +148,8 @@ def sweep(
     group = group_for(batch * parts, heads, threads)
     tasks = batch * -(-heads // group) * parts
     # from rows of values to blocks of them: [value, key] -> [block, key, value]
-    blocks = torch.empty(chains, BLOCKS, N, VALUES)
+    states = torch.empty(chains, forward_layout.STATE_FLOATS)
+    blocks = states[:, : N * N].view(chains, BLOCKS, N, VALUES)
     blocks.copy_(state.reshape(chains, BLOCKS, VALUES, N).transpose(2, 3))
     with workspace(min(threads, tasks) * forward_layout.SCRATCH_FLOATS) as scratch:
         p = np.zeros(one_way_layout.WORDS, np.int64)
