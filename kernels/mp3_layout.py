@@ -89,5 +89,7 @@ QUAD_VALUES = QUAD_TABLES + (2 << QUAD_BITS)  # all fours of -1, 0 and 1: (81, 4
 CODES = QUAD_VALUES + 4 * 3**4  # of all pair tables
 FIRST_BITS = 10
 """Bits of a code word that the first level of a table looks at."""
+ESCAPE = 15
+"""The largest value of a table; to it the number behind the word is added, where the table has such numbers."""
 HAS_ESCAPE = 1 << 22
-"""Of an entry for a pair: one of its values is 15, to which the number behind the word is added."""
+"""Of an entry for a pair: one of its values is an `ESCAPE`."""

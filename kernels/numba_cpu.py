@@ -68,25 +68,24 @@ def parts_for(tasks: int, most: int, threads: int, repeated: float = REPEATED) -
 
 def group_for(tasks: int, heads: int, threads: int) -> int:
     """How many heads a task has, of `tasks` tasks if each has all: the most with which no thread has to wait."""
+    least = heads_in_turn(tasks, heads, 1, threads)
+    groups = range(1, min(heads, MOST_HEADS) + 1)
+    return max(group for group in groups if heads_in_turn(tasks, heads, group, threads) <= least)
 
-    def rounds(group: int) -> int:
-        return -(-tasks * -(-heads // group) // threads) * group
 
-    least = rounds(1)
-    return max(group for group in range(1, min(heads, MOST_HEADS) + 1) if rounds(group) <= least)
+def heads_in_turn(tasks: int, heads: int, group: int, threads: int) -> int:
+    """How many heads the thread with the most to do takes, if a task has so many of them."""
+    return -(-tasks * -(-heads // group) // threads) * group
 
 
 def share_out(tasks: int, heads: int, threads: int) -> tuple[int, int]:
     """How many heads a task has, and how many directions, of `tasks` tasks if each has all.
 
-    Both directions, unless threads would then wait: what two cores read at the same time may be slower to get.
+    Both directions, unless threads would then wait: they meet once instead of twice.
     """
     both, one = group_for(tasks, heads, threads), group_for(2 * tasks, heads, threads)
-
-    def rounds(tasks: int, group: int) -> int:
-        return -(-tasks * -(-heads // group) // threads) * group
-
-    return (both, 2) if 2 * rounds(tasks, both) <= rounds(2 * tasks, one) else (one, 1)
+    apart = heads_in_turn(2 * tasks, heads, one, threads)
+    return (both, 2) if 2 * heads_in_turn(tasks, heads, both, threads) <= apart else (one, 1)
 
 
 def prepare() -> None:

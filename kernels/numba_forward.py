@@ -6,7 +6,7 @@ values do not depend on one another.
 The two directions meet in the middle: in the first phase each does its first half of the tokens and leaves its output;
 in the second each finds there what the other left, and writes the fused result. So a direction can be a task of its
 own, without a lock. Where there are heads enough for all threads, a task has both directions instead, and both phases:
-two cores that read the same rows at the same time would wait for each other where they share no cache.
+threads meet once then, and what a direction leaves is looked for by the core that has it.
 
 A task has a group of heads, worked on in turns chunk by chunk: of each token it reads whole stretches of memory. One
 head alone would touch a new page every few rows, which costs more than the arithmetic.

@@ -68,15 +68,13 @@ def plan(window: Floats, mel: Floats) -> Plan | None:
 
 def _same_bits(one: Plan, other: Plan) -> bool:
     """Whether noise and a tone give the same by both: some paths of MKL round otherwise, and so may later versions."""
-    samples = np.random.default_rng(0).standard_normal(mel_layout.HOP * COMPARED_FRAMES).astype(np.float32)
-    samples[len(samples) // 2 :] = np.sin(np.arange(len(samples) - len(samples) // 2), dtype=np.float32)
-    found = []
-    for plan in (one, other):
-        out = np.empty(
-            ((len(samples) - mel_layout.WINDOW) // mel_layout.HOP + 1, mel_layout.BANDS), np.float32
-        )
+    count = (COMPARED_FRAMES - 1) * mel_layout.HOP + mel_layout.WINDOW
+    samples = np.random.default_rng(0).standard_normal(count).astype(np.float32)
+    tone = samples[count // 2 :]
+    tone[:] = np.sin(np.arange(len(tone)))
+    found = [np.empty((COMPARED_FRAMES, mel_layout.BANDS), np.float32) for _ in range(2)]
+    for plan, out in zip((one, other), found, strict=True):
         fill(samples, out, plan, 1)
-        found.append(out)
     return np.array_equal(found[0], found[1])
 
 

@@ -176,9 +176,9 @@ def part_alone(typing, lowest, middle, power, middle_power):
 
 
 @njit(**PART)
-def part_row(twiddles, k, lows, highs, power):
-    """Numbers k, k + 64, k + 128 and k + 192 at `lows`, whose mirrored ones lie at `highs`, the first of them last."""
-    for j in range(4):
+def part_row(twiddles, k, first, lows, highs, power):
+    """Numbers k + 64 j for j from `first` to 3, at `lows`; backwards from `highs` lie those that mirror them."""
+    for j in range(first, 4):
         number = k + EIGHTH * j
         part(
             lows + NUMBER * j,
@@ -207,20 +207,12 @@ def power_spectra(twiddles, samples, parts, scratch, power):
     factors, mirrored = twiddles + 4 * TWIDDLE_512, scratch + NUMBER * 8
     eights(parts, factors, scratch)
     part_alone(scratch, scratch + NUMBER * 4, power, power + 4 * LANES * 4 * EIGHTH)
-    for j in range(1, 4):
-        number = EIGHTH * j
-        part(
-            scratch + NUMBER * j,
-            scratch + NUMBER * (8 - j),
-            twiddles + 4 * PARTING + 8 * number,
-            power + 4 * LANES * number,
-            power + 4 * LANES * (NUMBERS - number),
-        )
+    part_row(twiddles, 0, 1, scratch, scratch + NUMBER * 8, power)
     for k in range(1, EIGHTH // 2):
         eights(parts + NUMBER * k, factors + 56 * k, scratch)
         eights(parts + NUMBER * (EIGHTH - k), factors + 56 * (EIGHTH - k), mirrored)
-        part_row(twiddles, k, scratch, mirrored + NUMBER * 7, power)
-        part_row(twiddles, EIGHTH - k, mirrored, scratch + NUMBER * 7, power)
+        part_row(twiddles, k, 0, scratch, mirrored + NUMBER * 7, power)
+        part_row(twiddles, EIGHTH - k, 0, mirrored, scratch + NUMBER * 7, power)
     k = EIGHTH // 2
     eights(parts + NUMBER * k, factors + 56 * k, scratch)
-    part_row(twiddles, k, scratch, scratch + NUMBER * 7, power)
+    part_row(twiddles, k, 0, scratch, scratch + NUMBER * 7, power)

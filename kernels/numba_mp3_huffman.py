@@ -6,6 +6,7 @@ from numba import float32, njit
 from .mp3_layout import (
     CODES,
     COUNT_TABLE,
+    ESCAPE,
     HAS_ESCAPE,
     LINES,
     PAIR_ROW,
@@ -23,7 +24,6 @@ from .numba_vector import load_scalar, store_scalar
 from .numba_words import word
 
 QUADS_AT_ONCE = 5  # in the 57 bits of a cache
-ESCAPE = 15
 
 
 @njit(**INLINE)
@@ -57,9 +57,12 @@ def escaped(powers, linbits, found, cache, out, line):
 
 
 @njit(**INLINE)
-def refilled(source, cache, held):
-    """A cache of whose topmost bits `held` count, with 56 or more that do: ``held | 56``."""
-    return cache | top(cache_at(source, 0), 64 - held)
+def refill(source, cache, held):
+    """A cache of whose topmost bits `held` count, with 56 or more that do; `source` is where the next bytes lie.
+
+    That is known from the last time on: no word waits for them to be loaded.
+    """
+    return source + ((63 - held) >> 3), cache | top(cache_at(source, 0), 64 - held), held | 56
 
 
 @njit(**PART)
@@ -71,17 +74,12 @@ def pairs(main, at, codes, powers, description, out, line, end):
     cache, held = cache_at(source, 0) << (at & 7), 56 - (at & 7)
     source += 7
     while line < end:
-        # Where the next bytes lie is known from the last time on: no word waits for them to be loaded.
-        cache = refilled(source, cache, held)
-        source += (63 - held) >> 3
-        held |= 56
+        source, cache, held = refill(source, cache, held)
         last = min(line + 2 * at_once, end)
         while line < last:
             found = look_up(codes, first, width, cache)
             if found & HAS_ESCAPE:
-                cache = refilled(source, cache, held)
-                source += (63 - held) >> 3
-                held |= 56
+                source, cache, held = refill(source, cache, held)
                 size = escaped(powers, linbits, found, cache, out, line)
                 cache <<= size
                 held -= size

@@ -77,9 +77,8 @@ def _seconds(one: int, other: int, rounds: int) -> float:
     """Of a round."""
     run, _ = _bounce()
     memory = ctypes.create_string_buffer(256)
-    place = (
-        ctypes.addressof(memory) + -ctypes.addressof(memory) % 128
-    )  # a line of the cache, and its neighbour, alone
+    address = ctypes.addressof(memory)
+    place = address + -address % 128  # a line of the cache, and its neighbour, alone
     gate = threading.Barrier(2)
     took: list[float] = []
 

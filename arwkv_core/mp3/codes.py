@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from arwkv_kernels.mp3_layout import FIRST_BITS, HAS_ESCAPE, MOST_GAIN, PAIR_ROW, QUAD_BITS
+from arwkv_kernels.mp3_layout import ESCAPE, FIRST_BITS, HAS_ESCAPE, MOST_GAIN, PAIR_ROW, QUAD_BITS
 
 LINBITS = (1, 2, 3, 4, 6, 8, 10, 13, 4, 5, 6, 7, 8, 9, 11, 13)
 """Of tables 16 to 31: bits that follow where a value is the table's largest, 15."""
@@ -19,7 +19,6 @@ WITHOUT_CODES = (0, 4, 14)  # all lines are 0; the latter two are not defined
 _SHARED = {**dict.fromkeys(range(16, 24), 16), **dict.fromkeys(range(24, 32), 24)}
 _CACHE_BITS = 56  # at least
 _FIRST_WITH_LINBITS = 16
-_ESCAPE = 15
 _QUAD_BYTES = 16
 
 Ints = NDArray[np.int32]
@@ -47,7 +46,7 @@ def _entry(code: str, values: tuple[int, ...], escape: bool) -> int:
     x, y = values
     signs = int(x > 0), int(y > 0)
     entry = len(code) + sum(signs) | len(code) << 6 | x << 12 | y << 16 | signs[0] << 20 | signs[1] << 21
-    return entry | HAS_ESCAPE if escape and _ESCAPE in values else entry
+    return entry | HAS_ESCAPE if escape and ESCAPE in values else entry
 
 
 def _fill(table: list[int], start: int, bits: int, words: list[Code], skipped: int, escapes: bool) -> None:
