@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 from .mel_layout import FFT, LANES, PARTING, TWIDDLE_16, TWIDDLE_64, TWIDDLE_512
 from .numba_mel_lanes import load_lanes, load_spread, store_lanes
-from .numba_rows import PART
+from .numba_rows import INLINE, PART
 from .numba_vector import constant, fused, half, i64
 
 NUMBER = 8 * LANES
@@ -175,7 +175,7 @@ def part_alone(typing, lowest, middle, power, middle_power):
     return types.void(types.int64, types.int64, types.int64, types.int64), emit
 
 
-@njit(**PART)
+@njit(**INLINE)
 def part_row(twiddles, k, first, lows, highs, power):
     """Numbers k + 64 j for j from `first` to 3, at `lows`; backwards from `highs` lie those that mirror them."""
     for j in range(first, 4):
