@@ -1,11 +1,13 @@
 """What comes of a run's recordings: it is written, told on stderr, counted and written down."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from arwkv_cli.interruption import together
 from arwkv_cli.plain_text import printable
 from arwkv_cli.progress import RunProgress
 from arwkv_core.batch import NEEDS_THE_RUN, reason
@@ -53,6 +55,11 @@ class RunResults:
 
     def take(self, file: str, outcome: Any) -> None:
         """Take a recording's result, or its failure."""
+        # a stream's reader may keep us waiting for long, and Ctrl-C must end that
+        with nullcontext() if self.stream is not None else together():
+            self._take(file, outcome)
+
+    def _take(self, file: str, outcome: Any) -> None:
         if isinstance(outcome, Failure):
             self.fail(outcome)
             return
@@ -97,15 +104,19 @@ class RunResults:
         """Wait until all outputs have appeared, and take note of those that could not."""
         if self.outputs is None or self.folder is None:
             return
-        for failure in self.outputs.failures():
+        with together():
+            self._count(self.outputs.failures(), self.folder)
+
+    def _count(self, failures: Iterable[Failure], folder: "RunFolder") -> None:
+        for failure in failures:
             self._seconds.pop(failure.file, None)
             self.without.add(failure.file)
             self.progress.withdraw()
-            self.folder.failed(failure)
+            folder.failed(failure)
             with self.progress.hidden():
                 say("failed: ", failure.file, failure.reason)
         for file, seconds in self._seconds.items():
-            self.folder.done(file, seconds)
+            folder.done(file, seconds)
         self._seconds = {}
 
     def join(self, files: Sequence[str], suffix: str, format: str, output: Path) -> None:

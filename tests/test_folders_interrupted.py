@@ -5,11 +5,16 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from folder_command import app
 from folder_runs import command, contents, environment, run, worked_on, write
+from typer.testing import CliRunner
+
+from arwkv_core.output_files import OutputFiles
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -99,6 +104,31 @@ def test_an_interruption_ends_cleanly_and_says_how_to_go_on(
     write(tmp_path / "rec", {"c.wav": "333"})
     assert run(tmp_path, "rec", "--output-dir", "out", log=log).returncode == 0
     assert worked_on(log) == ["rec/c.wav"] + ([] if jobs == "2" else ["rec/d.wav"])
+
+
+def test_an_output_that_is_there_counts_when_the_interruption_comes_before_its_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_then_interrupt(self: OutputFiles, file: str, result: object) -> None:
+        written(self, file, result)
+        if file.endswith("b.wav"):
+            wait_for((tmp_path / "out/b.wav.csv").exists)
+            signal.raise_signal(signal.SIGINT)
+
+    written = OutputFiles.write
+    monkeypatch.setattr(OutputFiles, "write", write_then_interrupt)
+    monkeypatch.setattr(sys, "argv", ["arwkv"])
+    write(tmp_path / "rec", {"a.wav": "1", "b.wav": "22", "c.wav": "endless"})
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = CliRunner().invoke(
+            app, ["sizes", str(tmp_path / "rec"), "--output-dir", str(tmp_path / "out")]
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert result.exit_code == 130
+    assert "2 of 3 recordings are done" in result.stderr
+    assert json.loads((tmp_path / "out/run.json").read_text())["counts"]["done"] == 2
 
 
 def test_workers_end_with_a_killed_run(tmp_path: Path) -> None:
