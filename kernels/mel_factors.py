@@ -29,7 +29,7 @@ def factors() -> Floats:
     ):
         put(offset, _roots(size, np.arange(size // radix)[:, None] * np.arange(1, radix)))
     root = _roots(mel_layout.FFT, np.arange(mel_layout.FFT // 4))
-    # MKL rounds the root first, and then what it adds to 1
+    # MKL's answer to an impulse shows that it rounds the root first, and then what it adds to 1
     near_one = (np.float32(1) + root.imag.astype(np.float32)) / np.float32(2)
     put(mel_layout.PARTING, near_one - 0.5j * root.real)
     return table

@@ -22,7 +22,7 @@ NUMBER = 8 * LANES
 NUMBERS = FFT // 2
 QUARTER, EIGHTH = NUMBERS // 4, NUMBERS // 8
 HALF_ROOT = float.fromhex("0x1.6a09e8p-1")
-"""The root of 1/2 as MKL has it, rounded up: the nearest float32 is smaller by one bit."""
+"""The root of 1/2 as MKL has it, by its answer to an impulse: rounded up, while the nearest float32 is one bit less."""
 
 
 def _load(builder, address, number):

@@ -18,6 +18,7 @@ from arwkv_core.constants import FFT_SAMPLES, HOP_SAMPLES, N_MELS, WINDOW_SAMPLE
 from arwkv_core.errors import AudioError, FeatureError
 from arwkv_core.features import LogMelStream, frame_count, log_mel, log_mel_blocks, mel_matrix
 from arwkv_kernels import mel_layout, numba_mel_cpu
+from arwkv_kernels.numba_mel_fourier import HALF_ROOT
 
 RNG = np.random.default_rng(0)
 NOISE = (0.1 * RNG.standard_normal(100_000)).astype(np.float32)
@@ -108,6 +109,19 @@ def test_transforms_in_lanes_give_the_bits_of_mkl(kind: str) -> None:
     for plan, out in zip(plans, found, strict=True):
         numba_mel_cpu.fill(np.ascontiguousarray(EXTREMES[kind]), out, plan, 1)
     assert np.array_equal(*found)
+
+
+def test_factors_are_those_that_answers_to_impulses_show() -> None:
+    plan = plan_of("lanes")
+    assert plan.factors is not None
+    impulses = torch.zeros(2, mel_layout.FFT)
+    impulses[0, 1] = impulses[1, 2] = 1
+    first, second = torch.fft.rfft(impulses).numpy()
+    parting = plan.factors[mel_layout.PARTING :].reshape(-1, 2)[1:]
+    bins = slice(1, 1 + len(parting))
+    assert np.array_equal(first.imag[bins], 2 * parting[:, 0] - 1)
+    assert np.array_equal(first.real[bins], -2 * parting[:, 1])
+    assert second[mel_layout.FFT // 16] == HALF_ROOT * (1 - 1j)
 
 
 @pytest.mark.parametrize("frames", [1, 15, 16, 17, 127, 128, 129, 311])
