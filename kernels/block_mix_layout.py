@@ -1,7 +1,7 @@
 """Parameter block and memory of the heart of a time mix, which `numba_block_mix` compiles."""
 
 from . import forward_layout
-from .layout import APART, CHUNK
+from .layout import APART, CHUNK, PAGE
 from .vector_width import N
 
 # Words of the parameter block. Addresses, but for the numbers up to HEADS; V_FIRST may be 0: none. PHASE is 0,
@@ -19,5 +19,5 @@ BOTH = 2
 Y = forward_layout.ROW
 ROW = Y + N
 
-STATE_FLOATS = N * N + N + APART  # S in blocks [block, key, value], and S a for the coming token
+STATE_FLOATS = N * N + N + PAGE  # S in blocks [block, key, value], and S a for the coming token
 SCRATCH_FLOATS = CHUNK * N + N + APART  # outputs of a chunk; the a of the token behind it

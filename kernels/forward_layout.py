@@ -1,6 +1,6 @@
 """Parameter block and memory of the forward kernel, which `numba_forward` compiles."""
 
-from .layout import APART, TENSOR_WORDS
+from .layout import APART, PAGE, TENSOR_WORDS
 from .pairs_layout import PAIRED_CHUNK
 from .vector_width import N
 
@@ -17,7 +17,7 @@ BOTH = 2
 R, D, K, B, A, V = range(0, 6 * N, N)
 ROW = 6 * N
 
-STATE_FLOATS = N * N + APART  # S in blocks [block, key, value]
+STATE_FLOATS = N * N + PAGE  # S in blocks [block, key, value]
 
 # Offsets in a thread's scratch memory, in floats. The last row holds the a of a token that comes next.
 OUTPUTS = (PAIRED_CHUNK + 1) * ROW
