@@ -69,6 +69,7 @@ from .numba_gradient_rows import fetch_token, settle, settle_gate, share_of, tab
 from .numba_rows import INLINE, PART, clear, copy, kind_of, place, read, take_row, token_of
 from .numba_sums import load_fours, sum_lanes
 from .numba_sweeps import advance, enter, project, reduce, retreat
+from .numba_tasks import next_task
 from .numba_vector import load, multiply, multiply_add, splat, store, zero
 from .numba_words import take, word
 from .pairs_layout import PAIRED_CHUNK
@@ -231,10 +232,11 @@ def backward_tasks(parameters):
     p = parameters
     parts, heads, batch = word(p, PARTS), word(p, HEADS), word(p, BATCH)
     tasks = word(p, TASKS)
-    task = take(p, NEXT_TASK)
-    if task >= tasks:
+    thread = take(p, NEXT_SCRATCH)
+    if thread >= tasks:
         return  # there is scratch memory only for threads that have something to do
-    scratch = word(p, SCRATCH) + take(p, NEXT_SCRATCH) * word(p, SCRATCH_BYTES)
+    scratch = word(p, SCRATCH) + thread * word(p, SCRATCH_BYTES)
+    task = next_task(p, NEXT_TASK, tasks, thread)
     while task < tasks:
         part = task % parts
         h = (task // parts) % heads
@@ -255,4 +257,4 @@ def backward_tasks(parameters):
                 run_direction_in_pairs(p, scratch, table, n, h, direction, first_block, last_block, out)
             else:
                 run_direction(p, scratch, table, n, h, direction, first_block, last_block, out)
-        task = take(p, NEXT_TASK)
+        task = next_task(p, NEXT_TASK, tasks, thread)

@@ -36,6 +36,7 @@ from .block_shift_layout import (
 from .layout import BFLOAT16, FLOAT32
 from .numba_rows import INLINE, clear, read, write
 from .numba_sums import sum_lanes
+from .numba_tasks import next_task
 from .numba_vector import add, load, multiply, multiply_add, splat, store, store_scalar, zero
 from .numba_words import take, word
 from .vector_width import VALUES, N
@@ -131,13 +132,14 @@ def mix(p, scratch, n, step, kind):
 def run_tasks(p, kind):
     """Take stretches of steps until there are none left; as many threads as like may do so at once."""
     tasks = word(p, TASKS)
-    task = take(p, NEXT_TASK)
-    if task >= tasks:
+    thread = take(p, NEXT_SCRATCH)
+    if thread >= tasks:
         return  # there is scratch memory only for threads that have something to do
     width, steps, task_steps = word(p, WIDTH), word(p, STEPS), word(p, TASK_STEPS)
-    scratch = word(p, SCRATCH) + take(p, NEXT_SCRATCH) * word(p, SCRATCH_BYTES)
+    scratch = word(p, SCRATCH) + thread * word(p, SCRATCH_BYTES)
     clear(scratch, 3 * PADDED * width)
     a_sequence = (steps + task_steps - 1) // task_steps
+    task = next_task(p, NEXT_TASK, tasks, thread)
     while task < tasks:
         n = task // a_sequence
         first = task % a_sequence * task_steps
@@ -147,7 +149,7 @@ def run_tasks(p, kind):
         for step in range(first, end):
             normalise(p, scratch, n, step + 1, step + 1 < end, kind)
             mix(p, scratch, n, step, kind)
-        task = take(p, NEXT_TASK)
+        task = next_task(p, NEXT_TASK, tasks, thread)
 
 
 def shift_float32(parameters):

@@ -21,6 +21,7 @@ from .numba_grad_shift import size_of
 from .numba_grad_vector import INLINE_PASS, exp, log, positive
 from .numba_rows import read, write
 from .numba_sums import sum_lanes
+from .numba_tasks import next_task
 from .numba_vector import load, load_scalar, splat, store, zero
 from .numba_words import take, word
 from .vector_width import VALUES, N
@@ -128,10 +129,11 @@ def combine_head(p, row, h, kind):
 def attention_tasks(p, before, kind):
     """Take tasks until there are none left."""
     tasks, total, heads = word(p, at.TASKS), word(p, at.TOTAL), word(p, at.HEADS)
-    task = take(p, at.NEXT_TASK)
-    if task >= tasks:
+    thread = take(p, at.NEXT_SCRATCH)
+    if thread >= tasks:
         return  # there is scratch memory only for threads that have something to do
-    scratch = word(p, at.SCRATCH) + take(p, at.NEXT_SCRATCH) * word(p, at.SCRATCH_BYTES)
+    scratch = word(p, at.SCRATCH) + thread * word(p, at.SCRATCH_BYTES)
+    task = next_task(p, at.NEXT_TASK, tasks, thread)
     while task < tasks:
         for row in range(task * CHUNK_ROWS, min(total, (task + 1) * CHUNK_ROWS)):
             for h in range(heads):
@@ -139,7 +141,7 @@ def attention_tasks(p, before, kind):
                     prepare_head(p, row, h, scratch, kind)
                 else:
                     combine_head(p, row, h, kind)
-        task = take(p, at.NEXT_TASK)
+        task = next_task(p, at.NEXT_TASK, tasks, thread)
 
 
 def prepare_float32(parameters):

@@ -13,6 +13,7 @@ from .numba_grad_shift_back import accumulate
 from .numba_grad_vector import INLINE_PASS
 from .numba_rows import clear, read, write
 from .numba_sums import sum_lanes
+from .numba_tasks import next_task
 from .numba_vector import load, load_scalar, splat, store, store_scalar, zero
 from .numba_words import take, word
 from .vector_width import VALUES, N
@@ -121,10 +122,11 @@ def attention_back_tasks(p, before, kind):
     """Take tasks until there are none left."""
     tasks, total, heads = word(p, at.TASKS), word(p, at.TOTAL), word(p, at.HEADS)
     parts = at.PREPARE_PARTS if before else at.COMBINE_PARTS
-    task = take(p, at.NEXT_TASK)
-    if task >= tasks:
-        return
-    scratch = word(p, at.SCRATCH) + take(p, at.NEXT_SCRATCH) * word(p, at.SCRATCH_BYTES)
+    thread = take(p, at.NEXT_SCRATCH)
+    if thread >= tasks:
+        return  # there is scratch memory only for threads that have something to do
+    scratch = word(p, at.SCRATCH) + thread * word(p, at.SCRATCH_BYTES)
+    task = next_task(p, at.NEXT_TASK, tasks, thread)
     while task < tasks:
         part = word(p, at.PARTS) + 4 * task * parts * word(p, at.WIDTH)
         clear(part, parts * word(p, at.WIDTH))
@@ -134,7 +136,7 @@ def attention_back_tasks(p, before, kind):
                     prepare_head_back(p, row, h, part, scratch, kind)
                 else:
                     combine_head_back(p, row, h, part, scratch, kind)
-        task = take(p, at.NEXT_TASK)
+        task = next_task(p, at.NEXT_TASK, tasks, thread)
 
 
 def prepare_back_float32(parameters):

@@ -9,6 +9,7 @@ from .numba_grad_shift import size_of
 from .numba_grad_shift_back import accumulate
 from .numba_grad_vector import INLINE_PASS, positive
 from .numba_rows import clear, read, write
+from .numba_tasks import next_task
 from .numba_vector import load
 from .numba_words import take, word
 from .vector_width import VALUES
@@ -36,10 +37,11 @@ def relu_rows(p, task, backward, kind):
 @njit(**INLINE_PASS)
 def relu_tasks(p, backward, kind):
     """Take tasks until there are none left."""
-    task = take(p, at.NEXT_TASK)
-    while task < word(p, at.TASKS):
+    tasks, thread = word(p, at.TASKS), take(p, at.NEXT_SCRATCH)
+    task = next_task(p, at.NEXT_TASK, tasks, thread)
+    while task < tasks:
         relu_rows(p, task, backward, kind)
-        task = take(p, at.NEXT_TASK)
+        task = next_task(p, at.NEXT_TASK, tasks, thread)
 
 
 def relu_float32(parameters):

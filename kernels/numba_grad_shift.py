@@ -17,6 +17,7 @@ from .layout import BFLOAT16, FLOAT32
 from .numba_grad_vector import INLINE_PASS, PASS
 from .numba_rows import clear, read, write
 from .numba_sums import sum_lanes
+from .numba_tasks import next_task
 from .numba_vector import load, load_scalar, splat, store, store_scalar, zero
 from .numba_words import take, word
 from .vector_width import VALUES, N
@@ -144,13 +145,14 @@ def shift_chunk(p, task, scratch, six, kind):
 def shift_tasks(p, six, kind):
     """Take tasks until there are none left."""
     tasks = word(p, at.TASKS)
-    task = take(p, at.NEXT_TASK)
-    if task >= tasks:
+    thread = take(p, at.NEXT_SCRATCH)
+    if thread >= tasks:
         return  # there is scratch memory only for threads that have something to do
-    scratch = word(p, at.SCRATCH) + take(p, at.NEXT_SCRATCH) * word(p, at.SCRATCH_BYTES)
+    scratch = word(p, at.SCRATCH) + thread * word(p, at.SCRATCH_BYTES)
+    task = next_task(p, at.NEXT_TASK, tasks, thread)
     while task < tasks:
         shift_chunk(p, task, scratch, six, kind)
-        task = take(p, at.NEXT_TASK)
+        task = next_task(p, at.NEXT_TASK, tasks, thread)
 
 
 def shift_six_float32(parameters):

@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 from . import update_layout as at
 from .numba_grad_vector import INLINE_PASS
 from .numba_sums import sum_lanes
+from .numba_tasks import next_task
 from .numba_vector import load, load_scalar, splat, store, store_scalar, vector, zero
 from .numba_words import take, word
 from .vector_width import VALUES
@@ -102,20 +103,22 @@ def update(parameters):
     """Take pieces until there are none left."""
     p = parameters
     tasks = word(p, at.TASKS)
-    task = take(p, at.NEXT_TASK)
-    if task >= tasks:
+    thread = take(p, at.NEXT_SCRATCH)
+    if thread >= tasks:
         return  # there is scratch memory only for threads that have something to do
-    scratch = word(p, at.SCRATCH) + take(p, at.NEXT_SCRATCH) * 4 * at.SCRATCH_FLOATS
+    scratch = word(p, at.SCRATCH) + thread * 4 * at.SCRATCH_FLOATS
+    task = next_task(p, at.NEXT_TASK, tasks, thread)
     while task < tasks:
         update_piece(p, word(p, at.TABLE) + 8 * at.ROW_WORDS * task, scratch)
-        task = take(p, at.NEXT_TASK)
+        task = next_task(p, at.NEXT_TASK, tasks, thread)
 
 
 def squares(parameters):
     """Take pieces until there are none left: the sum of squares of each gradient's piece."""
     p = parameters
-    task = take(p, at.NEXT_TASK)
-    while task < word(p, at.TASKS):
+    tasks, thread = word(p, at.TASKS), take(p, at.NEXT_SCRATCH)
+    task = next_task(p, at.NEXT_TASK, tasks, thread)
+    while task < tasks:
         row = word(p, at.TABLE) + 8 * at.ROW_WORDS * task
         gradients, count = word(row, at.GRADIENT), word(row, at.COUNT)
         full = count // VALUES * VALUES
@@ -127,4 +130,4 @@ def squares(parameters):
         for i in range(full, count):
             total += load_scalar(gradients, i) * load_scalar(gradients, i)
         store_scalar(word(p, at.SUMS), task, total)
-        task = take(p, at.NEXT_TASK)
+        task = next_task(p, at.NEXT_TASK, tasks, thread)
