@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """Which tasks a thread takes: those of its own half first, so that what it leaves in its cache is what it reads later.
 
 Torch shares out what it computes in the same way, the first half to the first thread. Where cores share no cache, what

@@ -30,6 +30,9 @@ FMAS_A_HEAD_STEP = 5 * HEAD_SIZE * HEAD_SIZE
 CALLS = 8
 """Of the kernel in a round: a fifth of a second, of which no single disturbance is most."""
 
+ROUNDS_MORE = 4
+"""Times as many rounds where they are short: what disturbs the machine may last for as long as five of them."""
+
 FACTORS = (1 / 16, 1 / 4, 1, 4, 16)
 """Lengths over which the cost of a token is compared, by ``--tokens``: 1,024 to 262,144."""
 
@@ -136,7 +139,7 @@ def _linearity(settings: Settings) -> Iterator[Outcome]:
             check_ends(inputs, bi_wkv7(*inputs))
             # a short sequence is run several times: all take as long as the middle one at least
             actions[str(tokens)] = _repeated(inputs, max(1, settings.tokens // tokens))
-        seconds = side_by_side(actions, settings.repeats, warm=False)
+        seconds = side_by_side(actions, ROUNDS_MORE * settings.repeats, warm=False)
     costs = []  # of a token, by the median round: a round's dearest over its cheapest has the noise of both
     for tokens in lengths:
         cost = row(
@@ -178,7 +181,7 @@ def _backward(settings: Settings) -> Iterator[Outcome]:
         def backward(leaves: list[Tensor] = leaves, made: list[Tensor] = made, dy: Tensor = dy) -> None:
             torch.autograd.grad(made[0], leaves, dy)
 
-        seconds = side_by_side({"forward": forward, "backward": backward}, settings.repeats)
+        seconds = side_by_side({"forward": forward, "backward": backward}, ROUNDS_MORE * settings.repeats)
         yield row(
             "kernel.backward" if name == "training" else f"kernel.backward_{name}",
             f"Bi-WKV-7, backward of {batch} × {tokens:,} tokens, {heads} heads",
