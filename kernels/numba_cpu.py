@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import backward_layout, forward_layout, one_way_layout
+from . import backward_layout, forward_layout, one_way_layout, part_sum_layout
 from .huge_pages import ask_for_huge_pages
 from .layout import BFLOAT16, FLOAT32, TENSOR_WORDS
 from .numba_cache import kernel
@@ -18,6 +18,7 @@ from .workspace import workspace
 FORWARD = ".numba_forward", "forward_tasks"
 ONE_WAY = ".numba_one_way", "one_way_tasks"
 BACKWARD = ".numba_backward", "backward_tasks"
+PART_SUM = ".numba_part_sum", "part_sums"
 
 REPEATED = 0.1  # of a task: the gathering of the inputs
 REPEATED_BACKWARD = 0.25  # the same, the recovery of the states, and the sum of what the parts give
@@ -193,13 +194,24 @@ def backward_into(results: list[Tensor], dy: Tensor, *inputs: Tensor) -> Tensor:
     partial = [_fresh((parts * batch, *x.shape[1:]), torch.float32) for x in results]
     dgate = torch.empty(parts * batch, *gate.shape[1:])
     fill_backward(compiled, readable, gate, partial, dgate, parts, threads)
-    for x, result in zip(partial, results, strict=True):
-        x = x.view(parts, *result.shape)
-        if parts == 2:
-            torch.add(x[0], x[1], out=result)  # rounds on the way
-        else:
-            result.copy_(x.sum(0))
+    _sum_parts(partial, results, parts)
     return dgate.view(parts, *gate.shape).sum(0)
+
+
+def _sum_parts(partial: list[Tensor], results: list[Tensor], parts: int) -> None:
+    """Add up each gradient's parts, ``(parts * B, T, H, N)`` in float32."""
+    count = results[0].numel()
+    table = np.zeros((len(results), part_sum_layout.ROW_WORDS), np.int64)
+    for row, x, result in zip(table, partial, results, strict=True):
+        row[part_sum_layout.SOURCE], row[part_sum_layout.TARGET] = x.data_ptr(), result.data_ptr()
+        row[part_sum_layout.KIND] = KINDS[result.dtype]
+    p = np.zeros(part_sum_layout.WORDS, np.int64)
+    p[part_sum_layout.TABLE] = table.ctypes.data
+    p[part_sum_layout.PARTS] = parts
+    p[part_sum_layout.COUNT] = count
+    p[part_sum_layout.PIECES] = pieces = -(-count // part_sum_layout.PIECE)
+    p[part_sum_layout.TASKS] = len(results) * pieces
+    run_on_threads(kernel(*PART_SUM), p.ctypes.data, torch.get_num_threads())
 
 
 def fill_backward(

@@ -125,15 +125,13 @@ class Update:
             if not own:
                 continue
             states = [_state(adamw, x) for x in own]
-            steps = [state["step"] for state in states]
-            torch._foreach_add_(steps, 1)
             places = np.array([self._places[id(x)] for x in own])
             table.add_adamw(
                 places,
                 addresses[places],
                 _addresses([state["exp_avg"] for state in states]),
                 _addresses([state["exp_avg_sq"] for state in states]),
-                torch.stack(steps).double().numpy(),
+                _count_step(states).double().numpy(),
                 group["lr"],
                 group["weight_decay"],
                 betas,
@@ -159,3 +157,21 @@ def _state(optimiser: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Ten
         state["exp_avg"] = torch.zeros_like(parameter)
         state["exp_avg_sq"] = torch.zeros_like(parameter)
     return state
+
+
+def _count_step(states: Sequence[dict[str, Tensor]]) -> Tensor:
+    """Add 1 to the step of each, and give all: views of one tensor, since hundreds of small ones take long.
+
+    Where they aren't that (at the beginning, or after a checkpoint was loaded) they become it.
+    """
+    together = states[0]["step"]._base
+    places = _addresses([state["step"] for state in states])
+    if (
+        together is None
+        or together.shape != (len(states),)
+        or np.any(places != together.data_ptr() + together.element_size() * np.arange(len(states)))
+    ):
+        together = torch.stack([state["step"] for state in states])
+        for state, step in zip(states, together, strict=True):
+            state["step"] = step
+    return together.add_(1)
