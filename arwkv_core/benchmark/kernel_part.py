@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from .outcome import NotRun, Outcome, row
 from .precisions import resolved_precisions
 from .settings import Settings
 from .targets import TOKENS
-from .timing import Action, ratios, side_by_side
+from .timing import ratios, repeated, side_by_side
 
 HEADS = 6
 HEAD_SIZE = 64
@@ -72,7 +73,7 @@ def _against_attention(settings: Settings, dtype: torch.dtype) -> Iterator[Outco
         rates: list[float] = []
         seconds = side_by_side(
             {
-                "kernel": _repeated(inputs, CALLS),
+                "kernel": repeated(partial(bi_wkv7, *inputs), CALLS),
                 "attention": lambda: scaled_dot_product_attention(query, key, value),
                 "peak": lambda: rates.append(fused_multiply_adds_a_second(threads, CALLS * ROUNDS)),
             },
@@ -138,7 +139,7 @@ def _linearity(settings: Settings) -> Iterator[Outcome]:
             inputs = kernel_inputs(1, tokens, HEADS)
             check_ends(inputs, bi_wkv7(*inputs))
             # a short sequence is run several times: all take as long as the middle one at least
-            actions[str(tokens)] = _repeated(inputs, max(1, settings.tokens // tokens))
+            actions[str(tokens)] = repeated(partial(bi_wkv7, *inputs), max(1, settings.tokens // tokens))
         seconds = side_by_side(actions, ROUNDS_MORE * settings.repeats, warm=False)
     costs = []  # of a token, by the median round: a round's dearest over its cheapest has the noise of both
     for tokens in lengths:
@@ -158,14 +159,6 @@ def _linearity(settings: Settings) -> Iterator[Outcome]:
         as_asked=settings.tokens == TOKENS,
         note="of the medians",
     )
-
-
-def _repeated(inputs: list[Tensor], times: int) -> Action:
-    def action() -> None:
-        for _ in range(times):
-            bi_wkv7(*inputs)
-
-    return action
 
 
 def _backward(settings: Settings) -> Iterator[Outcome]:

@@ -41,6 +41,16 @@ def side_by_side(actions: Mapping[str, Action], repeats: int, *, warm: bool = Tr
     return seconds
 
 
+def repeated(action: Action, times: int) -> Action:
+    """Something done several times in a row, so that a round of it lasts as long as one of what it stands beside."""
+
+    def run() -> None:
+        for _ in range(times):
+            action()
+
+    return run
+
+
 def ratios(above: list[float], below: list[float]) -> list[float]:
     """How many times as long the one took as the other, round by round."""
     return [a / b for a, b in zip(above, below, strict=True)]

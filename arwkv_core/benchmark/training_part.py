@@ -24,14 +24,14 @@ from arwkv_core.training.update import Update
 
 from .correctness import require_close
 from .forced_backend import PLAIN, forced_backend
-from .outcome import NotRun, Outcome, row
+from .outcome import NotRun, Outcome, Row, row
 from .recordings import log_mels
 from .settings import Settings
 from .shapes import random_network
-from .timing import side_by_side
+from .timing import repeated, seconds_of
 
 BATCHES = (1, 16)
-"""Clips a step: one, as the target has it, and as many as our recipes take."""
+"""Clips a step: one, as the target has it, and as many as our recipes take. A round is of so many."""
 
 CHECKED_STEPS = 7
 """Of 160 ms: 56 tokens, more than a whole number of the kernel's chunks."""
@@ -49,7 +49,6 @@ def measure_training(settings: Settings) -> Iterator[Outcome]:
         If gradients are off.
     """
     keep_freed_memory()  # as a training does
-    steps = {}
     for precision in ("bfloat16", "float32"):
         if precision == "bfloat16" and not bfloat16_is_fast(torch.device("cpu")):
             reason = "the processor has no instructions for bfloat16"
@@ -57,17 +56,20 @@ def measure_training(settings: Settings) -> Iterator[Outcome]:
             continue
         _check(precision)
         for clips in BATCHES:
-            steps[precision, clips] = TrainingStep(clips, precision)
-    seconds = side_by_side({f"{key}": step for key, step in steps.items()}, settings.repeats)
-    for (precision, clips), step in steps.items():
-        target = precision == "bfloat16" and clips == 1
-        yield row(
-            "training.step" if target else f"training.step_{clips}.{precision}",
-            f"a training step of the T shape, {clips} clip{'s' * (clips > 1)} of 10 s, {precision}",
-            "ms a clip",
-            [1e3 * t / clips for t in seconds[f"{precision, clips}"]],
-            note=f"{step.classes} classes, AdamW",
-        )
+            yield _measured(precision, clips, settings)
+
+
+def _measured(precision: str, clips: int, settings: Settings) -> Row:
+    """Steps of one kind in a row, as a training takes them: what others leave in cache and memory is not theirs."""
+    step, steps = TrainingStep(clips, precision), BATCHES[-1] // clips
+    target = precision == "bfloat16" and clips == 1
+    return row(
+        "training.step" if target else f"training.step_{clips}.{precision}",
+        f"a training step of the T shape, {clips} clip{'s' * (clips > 1)} of 10 s, {precision}",
+        "ms a clip",
+        [1e3 * t / steps / clips for t in seconds_of(repeated(step, steps), settings.repeats)],
+        note=f"{step.classes} classes, AdamW",
+    )
 
 
 class TrainingStep:
