@@ -33,6 +33,7 @@ from .backward_layout import (
     TENSOR_V,
     TOKENS,
 )
+from .layout import FLOAT32
 from .numba_gradient_rows import fetch_token, settle, settle_gate, share_of
 from .numba_pair_gradients import (
     advance_last_pair,
@@ -181,8 +182,10 @@ def keep_states(p, scratch, table, n, h, direction, first_block, last_block, all
 @njit(**PART)
 def fetch_gradients(p, table, n, t, h, direction):
     """Ask for the places of a token's gradients: nothing reads them before they are written."""
-    fetch(table + 4 * (word(p, TOKENS) * DECAYS + t * GRADIENTS) * N, 4 * GRADIENTS * N)
-    if direction == 1:
+    rounded = kind_of(p, TENSOR_DR) != FLOAT32
+    if rounded:
+        fetch(table + 4 * (word(p, TOKENS) * DECAYS + t * GRADIENTS) * N, 4 * GRADIENTS * N)
+    if direction == 1 or not rounded:
         fetch_token(p, n, t, h, TENSOR_DR, TENSOR_DB)
 
 

@@ -3,7 +3,7 @@
 from numba import njit
 
 from .backward_layout import DECAYS, DGATE, GATE, HEADS, TENSOR_W, TOKENS
-from .layout import TENSOR_WORDS
+from .layout import FLOAT32, TENSOR_WORDS
 from .numba_decay import decay
 from .numba_rows import INLINE, PART, fetch_row, kind_of, place, take_row, write
 from .numba_vector import add, all_at_least, load, load_scalar, store, store_scalar
@@ -35,13 +35,13 @@ def fetch_token(p, n, t, h, first, last):
 
 @njit(**INLINE)
 def settle(p, tensor, met, alone, first, n, t, h, i, x):
-    """Leave a gradient at `met` for the other direction, or join the two."""
-    if alone:
-        store(place(p, tensor, n, t, h), i, x)
-    elif first:
-        store(met, i, x)
+    """Leave a gradient for the other direction, in its place or, where that would round it, at `met`; or join both."""
+    target = place(p, tensor, n, t, h)
+    left = target if alone or kind_of(p, tensor) == FLOAT32 else met
+    if alone or first:
+        store(left, i, x)
     else:
-        write(place(p, tensor, n, t, h), i, add(x, load(met, i)), kind_of(p, tensor))
+        write(target, i, add(x, load(left, i)), kind_of(p, tensor))
 
 
 @njit(**PART)
