@@ -36,7 +36,7 @@ class Settings:
     precision : tuple of str
         Some of `PRECISIONS`.
     repeats : int
-        Runs of each measurement, after one that is not counted.
+        Runs of each measurement, after one that is not counted; those of short ones are a few times as many.
     threads : int or None
         Of torch, the kernels and the processes that are started; None leaves it to them.
     minutes : float
