@@ -33,38 +33,6 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-@contextmanager
-def together() -> Iterator[None]:
-    """Let the first of these signals wait till the block ends, so that what belongs together is done or not begun.
-
-    A second one finds the program at once, should the block take long.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        After the block, if a signal came meanwhile.
-    """
-    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is _interrupt]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    came: list[int] = []
-
-    def wait(number: int, frame: FrameType | None) -> None:
-        if came:
-            raise KeyboardInterrupt
-        came.append(number)
-
-    for number in numbers:
-        signal.signal(number, wait)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, _interrupt)
-    if came:
-        raise KeyboardInterrupt
-
-
 def save_undisturbed() -> None:
     """Ignore both signals till the end of the block: what is done is being saved, which is quick."""
     if threading.current_thread() is threading.main_thread():

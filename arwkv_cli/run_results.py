@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from arwkv_cli.interruption import together
 from arwkv_cli.plain_text import printable
 from arwkv_cli.progress import RunProgress
 from arwkv_core.batch import NEEDS_THE_RUN, reason
 from arwkv_core.errors import ArwkvError, UsageError
+from arwkv_core.interrupts import deferred_interrupts
 from arwkv_core.results import Failure
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class RunResults:
     def take(self, file: str, outcome: Any) -> None:
         """Take a recording's result, or its failure."""
         # a stream's reader may keep us waiting for long, and Ctrl-C must end that
-        with nullcontext() if self.stream is not None else together():
+        with nullcontext() if self.stream is not None else deferred_interrupts(second_at_once=True):
             self._take(file, outcome)
 
     def _take(self, file: str, outcome: Any) -> None:
@@ -102,21 +102,21 @@ class RunResults:
 
     def settle(self) -> None:
         """Wait until all outputs have appeared, and take note of those that could not."""
+        with deferred_interrupts(second_at_once=True):
+            self._settle()
+
+    def _settle(self) -> None:
         if self.outputs is None or self.folder is None:
             return
-        with together():
-            self._count(self.outputs.failures(), self.folder)
-
-    def _count(self, failures: Iterable[Failure], folder: "RunFolder") -> None:
-        for failure in failures:
+        for failure in self.outputs.failures():
             self._seconds.pop(failure.file, None)
             self.without.add(failure.file)
             self.progress.withdraw()
-            folder.failed(failure)
+            self.folder.failed(failure)
             with self.progress.hidden():
                 say("failed: ", failure.file, failure.reason)
         for file, seconds in self._seconds.items():
-            folder.done(file, seconds)
+            self.folder.done(file, seconds)
         self._seconds = {}
 
     def join(self, files: Sequence[str], suffix: str, format: str, output: Path) -> None:
@@ -138,7 +138,7 @@ class RunResults:
             self.outputs.write(file, result)
             self._seconds[file] = self.seconds(result)
             if len(self._seconds) >= _SETTLE_AT:
-                self.settle()
+                self._settle()
 
 
 _SETTLE_AT = 256

@@ -4,7 +4,6 @@
 from numba import njit
 
 from . import part_sum_layout as at
-from .layout import BFLOAT16, FLOAT32
 from .numba_rows import PART, write
 from .numba_tasks import next_task
 from .numba_vector import add, load
@@ -13,13 +12,13 @@ from .vector_width import VALUES
 
 
 @njit(**PART)
-def sum_piece(p, row, first, last, kind):
+def sum_piece(p, row, first, last):
     """Numbers first to last of one result."""
     for i in range(first, last, VALUES):
         x = load(word(row, at.SOURCE), i)
         for part in range(1, word(p, at.PARTS)):
             x = add(x, load(word(row, at.SOURCE), part * word(p, at.COUNT) + i))
-        write(word(row, at.TARGET), i, x, kind)
+        write(word(row, at.TARGET), i, x, word(row, at.KIND))
 
 
 def part_sums(parameters):
@@ -31,8 +30,5 @@ def part_sums(parameters):
         row = word(p, at.TABLE) + 8 * at.ROW_WORDS * (task // word(p, at.PIECES))
         first = task % word(p, at.PIECES) * at.PIECE
         last = min(first + at.PIECE, word(p, at.COUNT))
-        if word(row, at.KIND) == BFLOAT16:
-            sum_piece(p, row, first, last, BFLOAT16)
-        else:
-            sum_piece(p, row, first, last, FLOAT32)
+        sum_piece(p, row, first, last)
         task = next_task(p, at.NEXT_TASK, tasks, thread)

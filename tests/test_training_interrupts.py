@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_corpus import make_corpus, write_recipe
 
-from arwkv_core.training.interrupts import deferred_interrupts
+from arwkv_core.interrupts import deferred_interrupts
 from arwkv_core.training.run import train
 from arwkv_core.training.trainer import Trainer
 
@@ -25,6 +25,22 @@ def test_an_interrupt_waits_for_the_end_of_the_block() -> None:
     with pytest.raises(KeyboardInterrupt):
         work()
     assert done == ["all of it"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_signal_need_not_wait() -> None:
+    done = []
+
+    def work() -> None:
+        with deferred_interrupts(second_at_once=True):
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("after the first")
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("after the second")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["after the first"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

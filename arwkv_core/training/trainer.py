@@ -16,6 +16,7 @@ from arwkv_core.allocator import keep_freed_memory
 from arwkv_core.checkpoint import ACTIVE_THRESHOLDS, save_model_folder
 from arwkv_core.errors import ArwkvError, ConfigError
 from arwkv_core.evaluate import Evaluation, evaluate_scores
+from arwkv_core.interrupts import deferred_interrupts
 from arwkv_core.model import ARWKV
 from arwkv_core.model_config import ModelConfig
 from arwkv_core.prefetch import prefetch
@@ -26,7 +27,6 @@ from .card import card_text
 from .class_balance import class_weights, target_frequency
 from .corpus import Corpus
 from .fingerprint import fingerprint
-from .interrupts import deferred_interrupts
 from .likelihood import known_likelihood
 from .mel_store import MelStore
 from .optimiser import make_optimisers, set_rates
