@@ -5,6 +5,9 @@ import sys
 from functools import lru_cache
 from typing import Any
 
+import torch
+from torch import Tensor
+
 PAGE_BYTES = 2 << 20
 _ADVICE = 14  # MADV_HUGEPAGE
 
@@ -33,3 +36,10 @@ def ask_for_huge_pages(address: int, size: int) -> None:
     last = (address + size) // PAGE_BYTES * PAGE_BYTES
     if first < last and (madvise := _madvise()) is not None:
         madvise(first, last - first, _ADVICE)
+
+
+def fresh(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """A tensor in the processor's memory that will be filled, in huge pages as far as it goes."""
+    x = torch.empty(shape, dtype=dtype)
+    ask_for_huge_pages(x.data_ptr(), x.numel() * x.element_size())
+    return x

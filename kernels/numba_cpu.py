@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from . import backward_layout, forward_layout, one_way_layout, part_sum_layout
-from .huge_pages import ask_for_huge_pages
+from .huge_pages import fresh
 from .layout import BFLOAT16, FLOAT32, TENSOR_WORDS
 from .numba_cache import kernel
 from .object_code import Kernel
@@ -37,13 +37,6 @@ def _readable(x: Tensor) -> Tensor:
 def _kept_dtype(x: Tensor) -> torch.dtype:
     """The tensor's own where the kernel can write it."""
     return x.dtype if x.dtype in KINDS else torch.float32
-
-
-def _fresh(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """A tensor that will be filled."""
-    x = torch.empty(shape, dtype=dtype)
-    ask_for_huge_pages(x.data_ptr(), x.numel() * x.element_size())
-    return x
 
 
 def _describe(parameters: np.ndarray, word: int, x: Tensor) -> None:
@@ -98,7 +91,7 @@ def forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, ga
     """y ``(B, T, H, N)`` in the dtype of v; see `arwkv_kernels.bi_wkv7`."""
     compiled = kernel(*FORWARD)
     inputs = [_readable(x) for x in (r, w, k, v, a, b)]
-    y = _fresh(v.shape, _kept_dtype(v))
+    y = fresh(v.shape, _kept_dtype(v))
     fill_forward(compiled, inputs, gate.float().contiguous(), y)
     return y.to(v.dtype)
 
@@ -140,7 +133,7 @@ def sweep(
     """y ``(B, T, H, N)`` in the dtype of v, state ``(B, H, N, N)``; see `arwkv_kernels.wkv7_sweep`."""
     compiled = kernel(*ONE_WAY)
     inputs = [_readable(x) for x in (r, w, k, v, a, b)]
-    y = _fresh(v.shape, _kept_dtype(v))
+    y = fresh(v.shape, _kept_dtype(v))
     batch, tokens, heads, _ = v.shape
     chains = batch * heads
     threads = torch.get_num_threads()
@@ -172,7 +165,7 @@ def backward(
 ) -> Gradients:
     """The seven gradients, each in the dtype of its tensor."""
     tensors = (r, w, k, v, a, b)
-    results = [_fresh(x.shape, _kept_dtype(x)) for x in tensors]
+    results = [fresh(x.shape, _kept_dtype(x)) for x in tensors]
     dgate = backward_into(results, dy, *tensors, gate)
     dr, dw, dk, dv, da, db = (x.to(like.dtype) for x, like in zip(results, tensors, strict=True))
     return dr, dw, dk, dv, da, db, dgate.to(gate.dtype)
@@ -191,7 +184,7 @@ def backward_into(results: list[Tensor], dy: Tensor, *inputs: Tensor) -> Tensor:
         dgate = torch.empty(gate.shape)
         fill_backward(compiled, readable, gate, results, dgate, parts, threads)
         return dgate
-    partial = [_fresh((parts * batch, *x.shape[1:]), torch.float32) for x in results]
+    partial = [fresh((parts * batch, *x.shape[1:]), torch.float32) for x in results]
     dgate = torch.empty(parts * batch, *gate.shape[1:])
     fill_backward(compiled, readable, gate, partial, dgate, parts, threads)
     _sum_parts(partial, results, parts)

@@ -7,7 +7,8 @@ own OpenMP team where that can be reached, otherwise on plain Python threads: co
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -79,3 +80,41 @@ def run_on_threads(work: Any, argument: int, threads: int) -> None:
         _on_python_threads(work, argument, threads)
     else:
         parallel(ctypes.cast(work, ctypes.c_void_p), argument, threads, 0)
+
+
+def has_team() -> bool:
+    """Whether there is a team of torch's own, whose threads its operations don't share out further."""
+    return not _forked and _openmp() is not None
+
+
+def call_on_team(tasks: Sequence[Callable[[], None]], threads: int) -> None:
+    """Call Python functions side by side on torch's own threads, where each torch operation then takes one.
+
+    The first exception of one is raised again when all that had begun are done; others don't begin then.
+
+    Parameters
+    ----------
+    tasks : sequence of callable
+        They know nothing of this thread's modes, such as ``torch.inference_mode``.
+    threads : int
+        As for `run_on_threads`.
+    """
+    waiting, errors = deque(tasks), list[BaseException]()
+
+    def work(_: int) -> None:
+        while True:
+            try:
+                task = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                task()
+            except (
+                BaseException
+            ) as error:  # an interruption, too: nobody behind the native call could hear of it
+                waiting.clear()
+                errors.append(error)
+
+    run_on_threads(ctypes.CFUNCTYPE(None, ctypes.c_int64)(work), 0, threads)
+    if errors:
+        raise errors[0]

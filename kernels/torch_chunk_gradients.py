@@ -18,57 +18,63 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .torch_chunks import TokenGradients
+from .torch_chunks import Chunks
 from .torch_run import Run
 from .torch_scan import scan
-from .torch_scratch import Scratch
+from .torch_scratch import Scratch, memory
 
 
-class StretchGradients(NamedTuple):
-    """Gradients by what a stretch was made of.
+class ChunkGradients(NamedTuple):
+    """Gradients by the members of `Chunks`, and by v.
 
     Attributes
     ----------
-    tokens : TokenGradients
-        That of r is by r as it went in.
+    readers, writers : Tensor, ``(X, 2 * C, N)``
+    products : Tensor, ``(X, 2 * C, 2 * C)``
+        Those where a reader comes too early don't matter.
     found : Tensor, ``(X, 2 * C, N)``
         That by v, behind C rows of demands.
-    state : Tensor, ``(M, N, N)``
-        By the state before the stretch.
     """
 
-    tokens: TokenGradients
+    readers: Tensor
+    writers: Tensor
+    products: Tensor
     found: Tensor
-    state: Tensor
 
 
-def gradients(passed: Run, dy: Tensor, after: Tensor, scratch: Scratch) -> StretchGradients:
+def gradients(
+    chunks: Chunks, passed: Run, v: Tensor, dy: Tensor, states: Tensor, dstates: Tensor, scratch: Scratch
+) -> ChunkGradients:
     """Gradients of one stretch.
 
     Parameters
     ----------
+    chunks : Chunks
     passed : Run
-    dy : Tensor, ``(X, C, N)``
-        Gradient of y.
-    after : Tensor, ``(M, N, N)``
-        Gradient by the state behind the stretch.
+    v, dy : Tensor, ``(X, C, N)``
+        dy is the gradient of y.
+    states, dstates : Tensor, ``(n + 1, M, N, N)``
+        Before each chunk and after the last, and the gradients by them, of which the last is given: as `scan` leaves
+        them.
+    scratch : Scratch
     """
-    chunks, (count, tokens, channels) = passed.chunks, dy.shape
-    rows, square = (count, 2 * tokens, channels), (count, channels, channels)
-    depends = torch.cat((passed.by_a, passed.by_v), 2, out=scratch("depends", count, 2 * tokens, 2 * tokens))
-    on_s, on_y = depends.transpose(1, 2).chunk(2, 2)
-    found = torch.bmm(on_y, dy, out=scratch("found back", *rows))  # z and the gradient of v
-    readers = torch.baddbmm(chunks.writers, on_s, chunks.writers[:, :tokens], out=scratch("gathered", *rows))
-    states = scratch("dstates", *passed.states.shape)
-    states[-1] = after
-    scan(readers, found, chunks.readers, dy, chunks.decay, states, chunks.span, scratch, reverse=True)
-    demands = torch.cat((found[:, :tokens], dy), 1, out=readers)
-    contents = torch.cat((passed.found[:, :tokens], passed.v), 1, out=scratch("contents", *rows))
-    before, behind = passed.states[:-1].view(square), states[1:].view(square)
-    dreaders = torch.bmm(demands, before.transpose(1, 2), out=scratch("dreaders", *rows))
-    dwriters = torch.bmm(contents, behind.transpose(1, 2), out=scratch("dwriters", *rows))
-    dproducts = torch.bmm(
-        demands, contents.transpose(1, 2), out=scratch("dproducts", count, 2 * tokens, 2 * tokens)
+    count, tokens, channels = dy.shape
+    rows, square = [count, 2 * tokens, channels], [count, channels, channels]
+    depends = torch.cat(
+        (passed.by_a, passed.by_v), 2, out=memory(scratch, "depends", [count, 2 * tokens, 2 * tokens])
     )
-    tokens_found = chunks.way.back(dreaders, dwriters, dproducts, passed.states, states, scratch)
-    return StretchGradients(tokens_found, found, states[0])
+    on_s, on_y = depends.transpose(1, 2).chunk(2, 2)
+    found = torch.bmm(on_y, dy, out=memory(scratch, "found back", rows))  # z and the gradient of v
+    readers = memory(scratch, "gathered", rows)
+    torch.bmm(on_s, chunks.writers[:, :tokens], out=readers)
+    readers[:, tokens:] += chunks.writers[:, tokens:]
+    scan(readers, found, chunks.readers, dy, chunks.decay, dstates, chunks.span, scratch, reverse=True)
+    demands = torch.cat((found[:, :tokens], dy), 1, out=readers)
+    contents = torch.cat((passed.found[:, :tokens], v), 1, out=memory(scratch, "contents", rows))
+    before, behind = states[:-1].view(square), dstates[1:].view(square)
+    return ChunkGradients(
+        torch.bmm(demands, before.transpose(1, 2), out=memory(scratch, "dreaders", rows)),
+        torch.bmm(contents, behind.transpose(1, 2), out=memory(scratch, "dwriters", rows)),
+        torch.bmm(demands, contents.transpose(1, 2), out=memory(scratch, "dproducts", list(depends.shape))),
+        found,
+    )

@@ -1,94 +1,35 @@
 """The backend ``torch``: Bi-WKV-7 in chunks, in plain torch, for every device that has no kernel of its own.
 
-Sequences go through in stretches of some chunks, both directions side by side: the first from the beginning, the second
-from the end. What is needed on the way is of the size of a stretch, but for the decays, which both directions share.
+Sequences go through in stretches of some chunks: one direction from the beginning, the other from the end. What is
+needed on the way is of the size of a stretch. On a CPU each thread has its own part of the sequences, and goes its way
+without the others; on other devices, one part is all of them, with both directions side by side.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from . import torch_halves, torch_quotients
-from .reference import MAX_LOG_LOG_DECAY, Gradients
-from .torch_chunk_gradients import gradients
-from .torch_chunks import CHUNK, LOG2_E
-from .torch_run import Run, run
-from .torch_scratch import Scratch, scratch_memory
-from .torch_stretch import Stretch, stretches
+from . import torch_quotients, torch_way
+from .huge_pages import fresh
+from .reference import Gradients
+from .threads import call_on_team, has_team
+from .torch_chunks import CHUNK, constants
+from .torch_parts import Part, parts
+from .torch_scratch import LINE_FLOATS, Scratch, memory, scratch_memory
+from .torch_script import as_written, compiled
+from .torch_stretch import Tokens, places, stretch_length
 
 BOTH = (False, True)
 """The two directions: as time runs, and reversed."""
 
+SCRATCH = 20
+"""Floats of memory for each of the numbers of an input in a stretch, with which values come about."""
 
-class Sequences:
-    """Whole sequences, from which stretches are taken.
-
-    Parameters
-    ----------
-    scratch : Scratch
-    r, w, k, v, a, b : Tensor, ``(B, T, H, N)``
-        w is the log-log decay.
-    gate : Tensor, ``(B, T, H)``, optional
-        What it gives a direction of y is taken from r, in which y is linear.
-    """
-
-    def __init__(
-        self,
-        scratch: Scratch,
-        r: Tensor,
-        w: Tensor,
-        k: Tensor,
-        v: Tensor,
-        a: Tensor,
-        b: Tensor,
-        gate: Tensor | None = None,
-    ) -> None:
-        named = (("r", r), ("k", k), ("v", v), ("a", a), ("b", b))
-        self._tensors = {name: x.contiguous() for name, x in named}
-        rate = scratch("rates", *w.shape)
-        torch.clamp(w.to(precision(w)), max=MAX_LOG_LOG_DECAY, out=rate).mul_(LOG2_E).exp2_()
-        self._tensors["rate"] = rate
-        self._gate = None if gate is None else gate.to(precision(w)).contiguous()
-        self._span = torch_quotients.longest_span(w)
-        self._prepare = torch_quotients.prepare if self._span else torch_halves.prepare
-        self.scratch = scratch
-
-    def run(self, stretch: Stretch, state: Tensor, wants_y: bool = True, keep: bool = False) -> Run:
-        """Take a stretch from a state ``(M, N, N)``, key channels × value channels.
-
-        Gradients need what is there to ``keep``.
-        """
-
-        def tokens(names: str) -> Tensor:
-            if names == "rate":
-                return self.rate(stretch)
-            count, *rest = stretch.shape
-            gathered = self.scratch("gathered", len(names), count, *rest)
-            for name, out in zip(names, gathered.unbind(), strict=True):
-                stretch.gather(self._tensors[name], out)
-                if name == "r" and self._gate is not None:
-                    out *= self.shares(stretch)
-            return gathered.transpose(0, 1)
-
-        chunks = self._prepare(tokens, self.scratch, stretch.sequences, self._span, wants_y, keep)
-        v = self.gather(stretch, self._tensors["v"], "v")
-        return run(chunks, v, state, self.scratch, wants_y, keep)
-
-    def rate(self, stretch: Stretch) -> Tensor:
-        """Minus the logarithm of the decays, ``(X, C, N)``. Tokens that aren't there leave the state alone."""
-        return self.gather(stretch, self._tensors["rate"], "rate")
-
-    def gather(self, stretch: Stretch, x: Tensor, name: str) -> Tensor:
-        """Chunks ``(X, C, N)`` of contiguous ``x`` ``(B, T, H, N)`` in the scratch memory of that name."""
-        return stretch.gather(x, self.scratch(name, *stretch.shape))
-
-    def shares(self, stretch: Stretch) -> Tensor:
-        """Of both directions in y, ``(X, C, 1)``."""
-        if self._gate is None:
-            raise ValueError("no gate, no shares")
-        return stretch.shares(self._gate)
+SCRATCH_BACK = 44
+"""The same for gradients."""
 
 
 def precision(x: Tensor) -> torch.dtype:
@@ -107,78 +48,149 @@ def exactly(x: Tensor) -> Iterator[None]:
         yield
 
 
+class Sequences:
+    """Whole sequences, and how they are gone through.
+
+    Parameters
+    ----------
+    way : callable
+        That of a part: `torch_way.values` or `torch_way.gradients`.
+    directions : tuple of bool
+        Whether each is reversed.
+    r, w, k, v, a, b : Tensor, ``(B, T, H, N)``
+        w is the log-log decay.
+    gate : Tensor, ``(B, T, H)``, optional
+    """
+
+    def __init__(
+        self,
+        way: Callable[..., None],
+        directions: tuple[bool, ...],
+        r: Tensor,
+        w: Tensor,
+        k: Tensor,
+        v: Tensor,
+        a: Tensor,
+        b: Tensor,
+        gate: Tensor | None = None,
+    ) -> None:
+        self.shape, self.device, self.dtype = v.shape, v.device, precision(v)
+        share = None if gate is None else gate.to(self.dtype).contiguous().view(-1)
+        self._tokens = Tokens(rows(r), rows(w), rows(k), rows(v), rows(a), rows(b), share)
+        self._span = torch_quotients.longest_span(w)
+        self._constants = constants(CHUNK, self.dtype, self.device)
+        script = compiled(way) if v.device.type == "cpu" else None
+        self._way = script or way
+        threads = torch.get_num_threads() if script and has_team() else 1
+        self._parts = parts(v.shape, directions, threads)
+
+    def run(self, work: Callable[[Part, Scratch], None], floats: int) -> None:
+        """Call a function for each part, with so many floats of memory for each number of an input in a stretch."""
+
+        def task(part: Part) -> None:
+            # At least one span, and the states of a sequence.
+            elements = part.breadth * self.shape[-1] * (self._longest(part) + self.shape[-1])
+            size = floats * elements * self.dtype.itemsize // 4
+            with (
+                torch.inference_mode(),
+                as_written(),
+                scratch_memory(size, self.dtype, self.device) as scratch,
+            ):
+                work(part, scratch)
+
+        tasks = [partial(task, part) for part in self._parts]
+        if len(tasks) == 1:
+            tasks[0]()
+        else:
+            call_on_team(tasks, torch.get_num_threads())
+
+    def values(self, part: Part, before: Tensor | None, y: Tensor, scratch: Scratch) -> Tensor:
+        """As `torch_way.values`, for the part's own of ``y`` ``(directions, B, T, H, N)``; the state after it."""
+        state, stretches = self._state(part, before, scratch), places(self.shape, part, self.device)
+        self._way(self._tokens, stretches, state, part.of(y), self._span, self._constants, scratch)
+        return state
+
+    def gradients(self, part: Part, dy: Tensor, dtokens: list[Tensor], scratch: Scratch) -> None:
+        """As `torch_way.gradients`, for the part's own of ``dtokens``, from an empty state."""
+        state, stretches = self._state(part, None, scratch), places(self.shape, part, self.device)
+        found = [part.of(x) for x in dtokens]
+        self._way(self._tokens, rows(dy), stretches, state, found, self._span, self._constants, scratch)
+
+    @contextlib.contextmanager
+    def sides(self, *shapes: torch.Size) -> Iterator[list[Tensor]]:
+        """Memory for what each of two directions gives of tensors of such shapes, ``(2, ..)``."""
+        floats = sum(2 * shape.numel() + LINE_FLOATS for shape in shapes) * self.dtype.itemsize // 4
+        with scratch_memory(floats, self.dtype, self.device) as scratch:
+            yield [memory(scratch, str(i), [2, *shape]) for i, shape in enumerate(shapes)]
+
+    def _state(self, part: Part, before: Tensor | None, scratch: Scratch) -> Tensor:
+        """A copy of it, or an empty one, ``(M, N, N)``."""
+        channels = self.shape[-1]
+        state = memory(scratch, "state", [part.breadth, channels, channels])
+        return state.zero_() if before is None else state.copy_(before)
+
+    def _longest(self, part: Part) -> int:
+        """How many tokens at most lie in chunks of a stretch."""
+        return min(stretch_length(part, self.shape[-1], self.device), self.shape[1] + CHUNK)
+
+
+def rows(x: Tensor) -> Tensor:
+    """All tokens of ``(B, T, H, N)``, one a row."""
+    return x.contiguous().view(-1, x.shape[-1])
+
+
+def together(sides: Tensor, dtype: torch.dtype) -> Tensor:
+    """The sum of what two directions give, ``(2, ..)``."""
+    if sides.device.type == "cpu":
+        return torch.add(*sides, out=fresh(sides.shape[1:], dtype))
+    return torch.add(*sides).to(dtype)
+
+
 def forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor) -> Tensor:
     """As `op.bi_wkv7`."""
-    with exactly(v), scratch_memory(precision(v), v.device) as scratch:
-        whole, share = Sequences(scratch, r, w, k, v, a, b), gate.to(precision(v))[..., None]
-        shares = share, 1 - share
-        y = v.new_zeros(v.shape, dtype=precision(v))
-        state = empty_state(y, 2)
-        for stretch in stretches(y, BOTH):
-            passed = whole.run(stretch, state)
-            state = passed.states[-1]
-            stretch.add_to((None, y), passed.found, scratch, shares)
-        return y.to(v.dtype)
+    with exactly(v):
+        whole = Sequences(torch_way.values, BOTH, r, w, k, v, a, b, gate)
+        with whole.sides(v.shape) as (y,):
+
+            def values(part: Part, scratch: Scratch) -> None:
+                whole.values(part, None, y, scratch)
+
+            whole.run(values, SCRATCH)
+            return together(y, v.dtype)
 
 
 def backward(
     dy: Tensor, r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, gate: Tensor
 ) -> Gradients:
-    """Gradients of `forward` by its seven inputs, each in its input's dtype, for the gradient dy of y.
+    """Gradients of `forward` by its seven inputs, each in its input's dtype, for the gradient dy of y."""
+    with exactly(v):
+        inputs = r, w, k, v, a, b
+        whole = Sequences(torch_way.gradients, BOTH, *inputs, gate)
+        dy, dtypes = dy.contiguous(), [x.dtype for x in (*inputs, gate)]
+        with whole.sides(*(x.shape for x in (*inputs, gate[..., None]))) as found:
 
-    States are kept where stretches begin; all else is computed again.
-    """
-    with exactly(v), scratch_memory(precision(v), v.device) as scratch:
-        whole, dy, r = Sequences(scratch, r, w, k, v, a, b, gate), dy.contiguous(), r.contiguous()
-        dr, dw, dk, dv, da, db = (v.new_zeros(v.shape, dtype=precision(v)) for _ in range(6))
-        dgate = dv.new_zeros(*gate.shape, 1)
-        state = empty_state(dv, 2)
-        parts, states = stretches(dv, BOTH), [state]
-        for stretch in parts[:-1]:
-            states.append(whole.run(stretch, states[-1], wants_y=False).states[-1].clone())
-        for stretch, before in zip(reversed(parts), reversed(states), strict=True):
-            passed = whole.run(stretch, before, wants_y=False, keep=True)
-            found = gradients(passed, whole.gather(stretch, dy, "dy"), state, scratch)
-            state = found.state
-            dscaled = found.tokens.readers[:, CHUNK:]
-            bare = whole.gather(stretch, r, "bare r")
-            dshare = torch.mul(dscaled, bare, out=bare).sum(-1, keepdim=True)
-            stretch.second_direction(dshare).neg_()  # its share is 1 - gate
-            dscaled *= whole.shares(stretch)
-            found.tokens.log_d.mul_(whole.rate(stretch)).neg_()  # a decay is exp(-exp(w))
-            stretch.add_to((dgate,), dshare, scratch)
-            stretch.add_to((da, dr), found.tokens.readers, scratch)
-            stretch.add_to((db, dk), found.tokens.writers, scratch)
-            stretch.add_to((dw,), found.tokens.log_d, scratch)
-            stretch.add_to((None, dv), found.found, scratch)
-        return (
-            dr.to(r.dtype),
-            dw.to(w.dtype),
-            dk.to(k.dtype),
-            dv.to(v.dtype),
-            da.to(a.dtype),
-            db.to(b.dtype),
-            dgate[..., 0].to(gate.dtype),
-        )
+            def gradients(part: Part, scratch: Scratch) -> None:
+                whole.gradients(part, dy, found, scratch)
 
-
-def empty_state(like: Tensor, directions: int) -> Tensor:
-    """``(M, N, N)``, for sequences ``(B, T, H, N)``."""
-    batch, _, heads, channels = like.shape
-    return like.new_zeros(directions * batch * heads, channels, channels)
+            whole.run(gradients, SCRATCH_BACK)
+            dr, dw, dk, dv, da, db, dgate = map(together, found, dtypes)
+            return dr, dw, dk, dv, da, db, dgate[..., 0]
 
 
 def sweep(
     r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, state: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor]:
     """As `sweep_op.wkv7_sweep`."""
-    with exactly(v), scratch_memory(precision(v), v.device) as scratch:
-        whole = Sequences(scratch, r, w, k, v, a, b)
-        y = v.new_zeros(v.shape, dtype=precision(v))
-        carried = state.flatten(0, 1).transpose(1, 2)
-        for stretch in stretches(y, (reverse,)):
-            passed = whole.run(stretch, carried)
-            carried = passed.states[-1]
-            stretch.add_to((None, y), passed.found, scratch)
-        after = torch.empty_like(carried).copy_(carried.transpose(1, 2))
-        return y.to(v.dtype), after.view(state.shape)
+    with exactly(v):
+        whole = Sequences(torch_way.values, (reverse,), r, w, k, v, a, b)
+        y = v.new_empty(1, *v.shape, dtype=whole.dtype)
+        after = torch.empty_like(state)
+
+        def values(part: Part, scratch: Scratch) -> None:
+            (first, last), (left, right) = part.batch, part.heads
+            own = state[first:last, left:right]
+            reached = whole.values(part, own.flatten(0, 1).transpose(1, 2), y, scratch)
+            after[first:last, left:right] = reached.transpose(1, 2).view(own.shape)
+
+        whole.run(values, SCRATCH)
+        return y[0].to(v.dtype), after

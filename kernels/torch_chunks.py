@@ -16,14 +16,14 @@ Letters: n chunks one after the other, M sequences side by side, X = n * M, C to
 """
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .torch_scratch import Scratch
+from .reference import MAX_LOG_LOG_DECAY
+from .torch_scratch import Scratch, memory
 
 CHUNK = 16
 """C, a power of two. Products within chunks grow with it, steps from one chunk to the next get fewer."""
@@ -32,16 +32,6 @@ SPAN = 2
 """Most chunks that share a scale. More would save little, and so many do with all decays that the model gives.
 
 Stretches are made of whole spans, so that no sequence's bits depend on those beside it.
-"""
-
-LOG2_E = math.log2(math.e)
-"""Powers are made of 2: on CPUs, that takes less time than of e."""
-
-Tokens = Callable[[str], Tensor]
-"""Gives what all tokens have, while chunks are made of them.
-
-"rate" is their rate of decay, minus the logarithm of the decay, ``(X, C, N)``. One or two of a, r, b, k, as "ar", are
-``(X, 1 or 2, C, N)``, until others are asked for.
 """
 
 
@@ -61,49 +51,24 @@ class TokenGradients(NamedTuple):
     log_d: Tensor
 
 
-class Way(Protocol):
-    """How chunks were made of tokens."""
-
-    def back(
-        self,
-        readers: Tensor,
-        writers: Tensor,
-        products: Tensor,
-        states: Tensor,
-        dstates: Tensor,
-        scratch: Scratch,
-    ) -> TokenGradients:
-        """Turn gradients by the members of `Chunks` into those by tokens.
-
-        Parameters
-        ----------
-        readers, writers : Tensor, ``(X, 2 * C, N)``
-            Contiguous; overwritten.
-        products : Tensor, ``(X, 2 * C, 2 * C)``
-            Contiguous; overwritten. Those where a reader comes too early don't matter.
-        states, dstates : Tensor, ``(n + 1, M, N, N)``
-            Before each chunk and after the last, and the gradients by them; but of those behind a decay, the
-            gradients by what was still to be decayed, if there is a `Chunks.span`. The states are overwritten.
-        scratch : Scratch
-        """
-
-
 class Chunks(NamedTuple):
     """Chunks, with all that does not depend on the state.
 
+    R is 2 * C rows, for a and r, or the first C of them, for a alone.
+
     Attributes
     ----------
-    readers, writers : Tensor, ``(X, 2 * C, N)``
-        Those decayed since the chunk's beginning, these up to its end; or, with a span, since and up to the span's
+    readers : Tensor, ``(X, R, N)``
+    writers : Tensor, ``(X, 2 * C, N)``
+        Readers decayed since the chunk's beginning, writers up to its end; or, with a span, since and up to the span's
         beginning, where that means that writers are divided by decays.
     decay : Tensor, ``(X, 1, N)``
         Over the chunk, or over the span up to the chunk's end.
     span : int
         After how many chunks the state is decayed, and after the last one: when all is written. 0 if it is in each
         chunk, before that writes.
-    products : Tensor, ``(X, 2 * C, 2 * C)``
+    products : Tensor, ``(X, R, 2 * C)``
         Of readers with writers. Those where a reader comes too early don't matter.
-    way : Way
     """
 
     readers: Tensor
@@ -111,51 +76,95 @@ class Chunks(NamedTuple):
     decay: Tensor
     span: int
     products: Tensor
-    way: Way
 
 
-@lru_cache(maxsize=16)
-def reach(tokens: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """1 where readers come late enough for writers, ``(2 * C, 2 * C)``; else 0."""
-    late = torch.ones(tokens, tokens, dtype=dtype, device=device).tril()
-    return torch.cat((late.tril(-1).repeat(1, 2), late.repeat(1, 2)))
+class Constants(NamedTuple):
+    """What there is to be known of chunks, whatever is in them.
 
-
-@lru_cache(maxsize=16)
-def parts_of_blocks(tokens: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """What `inverse` needs of a strictly lower triangular matrix, and what it adds to that, ``(parts, 1, C, C)``.
-
-    The matrix within blocks of 4 tokens; 1 and that; the matrix from the first half of blocks of 8 tokens to their
-    second; of 16; and so on.
+    Attributes
+    ----------
+    most_w : float
+        From there on a decay is 0 in any case, whatever its gradient is made of.
+    log2_e : float
+        Powers are made of 2: on CPUs, that takes less time than of e.
+    sums : Tensor, ``(1, C, C)``
+        Turns rates of decay into logarithms to base 2 of running products.
+    late_enough : Tensor, ``(2 * C, 2 * C)``
+        1 where readers come late enough for writers; else 0.
+    blocks, and_one : Tensor, ``(parts, 1, C, C)``
+        What `inverse` needs of a strictly lower triangular matrix, and what it adds to that: the matrix within blocks
+        of 4 tokens; 1 and that; the matrix from the first half of blocks of 8 tokens to their second; of 16; and so on.
+    itself : Tensor, ``(1, 2 * C, 2 * C)``
+        1 where a token's s meets its own a; else 0.
+    wanted : Tensor, ``(1, 2 * C, 2 * C)``
+        As ``late_enough``, but 0 for all products of a with b.
     """
-    block, lower = torch.arange(tokens, device=device), reach(tokens, dtype, device)[:tokens, :tokens]
 
-    def same(size: int) -> Tensor:
-        return (block[:, None] // size == block // size).to(dtype)
+    most_w: float
+    log2_e: float
+    sums: Tensor
+    late_enough: Tensor
+    blocks: Tensor
+    and_one: Tensor
+    itself: Tensor
+    wanted: Tensor
 
-    sizes = [2**power for power in range(3, tokens.bit_length())]
-    picked = [same(4), same(4), *(same(size) - same(size // 2) for size in sizes)]
-    added = [torch.zeros_like(lower) for _ in picked]
-    added[1] = same(1)
-    return (torch.stack(picked) * lower)[:, None], torch.stack(added)[:, None]
+
+@lru_cache(maxsize=16)
+def constants(tokens: int, dtype: torch.dtype, device: torch.device) -> Constants:
+    """For chunks of that many tokens."""
+    with torch.inference_mode(False):  # or nobody outside of that mode could use them later
+        late = torch.ones(tokens, tokens, dtype=dtype, device=device).tril()
+        lower, nothing = late.tril(-1), torch.zeros_like(late)
+        late_enough = torch.cat((lower.repeat(1, 2), late.repeat(1, 2)))
+        block = torch.arange(tokens, device=device)
+
+        def same(size: int) -> Tensor:
+            return (block[:, None] // size == block // size).to(dtype)
+
+        sizes = [2**power for power in range(3, tokens.bit_length())]
+        picked = [same(4), same(4), *(same(size) - same(size // 2) for size in sizes)]
+        one = [nothing, same(1), *(nothing for _ in sizes)]
+        itself = torch.zeros(1, 2 * tokens, 2 * tokens, dtype=dtype, device=device)
+        itself[0, :tokens, :tokens].fill_diagonal_(1)
+        wanted = late_enough[None].clone()
+        wanted[0, :tokens, :tokens] = 0
+        log2_e = math.log2(math.e)
+        return Constants(
+            MAX_LOG_LOG_DECAY,
+            log2_e,
+            late[None] * -log2_e,
+            late_enough,
+            (torch.stack(picked) * lower)[:, None],
+            torch.stack(one)[:, None],
+            itself,
+            wanted,
+        )
 
 
-def inverse(strict: Tensor, scratch: Scratch) -> Tensor:
+def inverse(strict: Tensor, constants: Constants, scratch: Scratch) -> Tensor:
     """Of ``1 - strict`` for strictly lower triangular matrices ``(X, C, C)``; all else in them does not matter.
 
     By blocks of 4, 8, 16 .. tokens, each from the two that it is made of. That is as exact as substitution; powers of
     the whole matrix would need as few products, but they grow beyond all bounds where tokens are alike. Within blocks
     of 4 they don't yet: ``1 / (1 - x)`` is ``(1 + x) (1 + x^2)`` there, as ``x^4`` is 0.
     """
-    picked, added = parts_of_blocks(strict.shape[-1], strict.dtype, strict.device)
-    parts = scratch("rate", len(picked), *strict.shape)  # which has become decays by now
-    within, one_more, *across = torch.addcmul(added, strict, picked, out=parts).unbind()
-    product, found, free = scratch("product", *strict.shape), scratch("inverse", *strict.shape), within
-    torch.bmm(within, within, out=product)
-    torch.baddbmm(one_more, one_more, product, out=found)
-    for part in across:
+    count, tokens = strict.shape[:2]
+    size, shape = constants.blocks.shape[0], [count, tokens, tokens]
+    # The rates of the same chunks have become decays by now.
+    parts = torch.addcmul(
+        constants.and_one,
+        strict,
+        constants.blocks,
+        out=memory(scratch, "rate", [size, count, tokens, tokens]),
+    ).unbind()
+    product, found, free = memory(scratch, "product", shape), memory(scratch, "inverse", shape), parts[0]
+    torch.bmm(parts[0], parts[0], out=product)
+    torch.baddbmm(parts[1], parts[1], product, out=found)
+    for part in parts[2:]:
         torch.bmm(part, found, out=product)
-        found, free = torch.baddbmm(found, found, product, out=free), found
+        torch.baddbmm(found, found, product, out=free)
+        found, free = free, found
     return found
 
 

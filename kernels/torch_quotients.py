@@ -9,79 +9,18 @@ true one divided by E, and has to be decayed only once, at the span's end.
 """
 
 import math
-from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .reference import MAX_LOG_LOG_DECAY
-from .torch_chunks import CHUNK, LOG2_E, SPAN, Chunks, TokenGradients, Tokens, by_scale, reach
-from .torch_scratch import Scratch
+from .torch_chunk_gradients import ChunkGradients
+from .torch_chunks import CHUNK, SPAN, Chunks, Constants, TokenGradients, by_scale
+from .torch_scratch import Scratch, memory
+from .torch_stretch import Place, Tokens, rates, readers_of, writers_of
 
 LEAST = 1e-9
 """Of the decay over a span. The model's, 0.545 a token and above, let it be two chunks."""
-
-
-class Quotients(NamedTuple):
-    """A `Way`: running products, and what was made with them.
-
-    Attributes
-    ----------
-    since : Tensor, ``(X, C + 1, N)``
-        Decay since the span's beginning: before the chunk's first token, and after each.
-    readers, writers : Tensor, ``(X, 2 * C, N)``
-        Scaled.
-    span : int
-        How many chunks.
-    """
-
-    since: Tensor
-    readers: Tensor
-    writers: Tensor
-    span: int
-
-    def back(
-        self,
-        readers: Tensor,
-        writers: Tensor,
-        products: Tensor,
-        states: Tensor,
-        dstates: Tensor,
-        scratch: Scratch,
-    ) -> TokenGradients:
-        """As `Way`."""
-        count, rows, channels = readers.shape
-        tokens = rows // 2
-        pairs, shape = (count, 2, tokens, channels), (count, tokens, channels)
-        late_enough = reach(tokens, products.dtype, products.device)
-        products *= late_enough
-        readers.baddbmm_(products, self.writers)
-        writers.baddbmm_(products.transpose(1, 2), self.readers)
-        # By the logarithms of running products: a reader has used that up to its own token, or a up to the one before;
-        # what a writer has used, it was divided by. With that of the state, all of a chunk sum up to 0. So the decay
-        # of a token, which is in the products of its own and of those after it, gets the rest of what came before.
-        by_logs, logs = scratch("gathered", count, rows, channels), scratch("rate", *shape)
-        by_b, by_k = torch.mul(writers, self.writers, out=by_logs).view(pairs).unbind(1)
-        torch.add(by_b[:, :-1], by_k[:, :-1], out=logs[:, 1:])
-        by_a, by_r = torch.mul(readers, self.readers, out=by_logs).view(pairs).unbind(1)
-        logs[:, 1:] -= by_r[:, :-1]
-        logs[:, :1] = self._by_states(states, dstates, scratch)
-        logs -= by_a
-        before = late_enough[tokens:, :tokens].expand(count, -1, -1)
-        log_d = torch.bmm(before, logs, out=scratch("log d", *shape))
-        readers.view(pairs).mul_(windows(self.since))
-        writers.view(pairs).div_(self.since[:, None, 1:])
-        return TokenGradients(readers, writers, log_d)
-
-    def _by_states(self, states: Tensor, dstates: Tensor, scratch: Scratch) -> Tensor:
-        """Gradients ``(X, 1, N)`` by factors of 1 that scale the key channels of the states before each chunk."""
-        chunks, sequences, channels = states.shape[:3]
-        found = by_scale(states[:-1], dstates[:-1])
-        in_turn = (chunks - 1, sequences, channels)
-        decay = self.since[:, -1].reshape(in_turn)[self.span - 1 : -1 : self.span]
-        found.view(in_turn)[self.span :: self.span] /= decay  # by which dstates were already multiplied
-        return found
 
 
 def longest_span(w: Tensor) -> int:
@@ -97,10 +36,52 @@ def longest_span(w: Tensor) -> int:
     return min(int(chunks), SPAN)
 
 
-@lru_cache(maxsize=16)
-def running_sums(tokens: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Turns rates of decay into logarithms to base 2 of running products, ``(C + 1, C)``."""
-    return torch.full((tokens + 1, tokens), -LOG2_E, dtype=dtype, device=device).tril(-1)
+def prepare(
+    tokens: Tokens, place: Place, span: int, wants_r: bool, constants: Constants, scratch: Scratch
+) -> tuple[Chunks, Tensor]:
+    """Chunks of tokens, and the running products with which they were made.
+
+    Parameters
+    ----------
+    tokens : Tokens
+    place : Place
+    span : int
+        How many chunks share a scale, 1 or more.
+    wants_r : bool
+        Whether r is among the readers.
+    constants : Constants
+    scratch : Scratch
+
+    Returns
+    -------
+    chunks : Chunks
+    since : Tensor, ``(X, C + 1, N)``
+        Decay since the span's beginning: before the chunk's first token, and after each.
+    """
+    rate = rates(tokens, place, constants, scratch, bounded=True)
+    count, size, channels = rate.shape
+    logs = memory(scratch, "logs", [count, size, channels])
+    since = memory(scratch, "since", [count, size + 1, channels])
+    torch.bmm(constants.sums.expand(count, -1, -1), rate, out=logs)
+    in_turn = logs.view([-1, place.sequences, size, channels])
+    since_in_turn = since.view([-1, place.sequences, size + 1, channels])
+    for chunk in range(1, span):
+        later = in_turn[chunk::span]
+        later += in_turn[chunk - 1 :: span][: later.shape[0], :, -1:]
+    torch.exp2(logs, out=since[:, 1:])
+    since_in_turn[::span, :, 0] = 1
+    for chunk in range(1, span):
+        begins = since_in_turn[chunk::span, :, 0]
+        begins.copy_(since_in_turn[chunk - 1 :: span, :, -1][: begins.shape[0]])
+    readers = readers_of(tokens, place, scratch, wants_r)
+    scaled = memory(scratch, "readers", list(readers.shape))
+    readers = torch.mul(readers, windows(since)[:, : readers.shape[1]], out=scaled).flatten(1, 2)
+    writers = writers_of(tokens, place, scratch)
+    scaled = memory(scratch, "writers", list(writers.shape))
+    writers = torch.div(writers, since[:, None, 1:], out=scaled).flatten(1, 2)
+    products = memory(scratch, "products", [count, readers.shape[1], 2 * size])
+    torch.bmm(readers, writers.transpose(1, 2), out=products)
+    return Chunks(readers, writers, since[:, -1:], span, products), since
 
 
 def windows(since: Tensor) -> Tensor:
@@ -108,39 +89,60 @@ def windows(since: Tensor) -> Tensor:
     return since.unfold(1, since.shape[1] - 1, 1).transpose(2, 3)
 
 
-def prepare(
-    given: Tokens, scratch: Scratch, sequences: int, span: int, wants_y: bool = True, keep: bool = True
-) -> Chunks:
-    """Chunks of tokens.
+def back(
+    chunks: Chunks,
+    since: Tensor,
+    found: ChunkGradients,
+    states: Tensor,
+    dstates: Tensor,
+    constants: Constants,
+    scratch: Scratch,
+) -> TokenGradients:
+    """Turn gradients by the members of `Chunks` into those by tokens.
 
     Parameters
     ----------
-    given : Tokens
+    chunks : Chunks
+    since : Tensor, ``(X, C + 1, N)``
+        As `prepare` gave them.
+    found : ChunkGradients
+        Overwritten.
+    states, dstates : Tensor, ``(n + 1, M, N, N)``
+        Before each chunk and after the last, and the gradients by them; but of those behind a decay, the gradients by
+        what was still to be decayed. The states are overwritten.
+    constants : Constants
     scratch : Scratch
-    sequences : int
-        M.
-    span : int
-        How many chunks.
-    wants_y : bool
-    keep : bool
-        What the way back needs; without it, there is none. If there is no need for y either, no r is among the readers.
     """
-    rate = given("rate")
-    count, tokens, channels = rate.shape
-    since = scratch("since", count, tokens + 1, channels)
-    sums = running_sums(tokens, rate.dtype, rate.device).expand(count, -1, -1)
-    logs = torch.bmm(sums, rate, out=since).view(-1, sequences, tokens + 1, channels)
-    for place in range(1, span):
-        later = logs[place::span]
-        later += logs[place - 1 :: span][: len(later), :, -1:]
-    since.exp2_()
-    names = "ar" if wants_y or keep else "a"
-    shape = (count, len(names), tokens, channels)
-    readers = torch.mul(given(names), windows(since)[:, : len(names)], out=scratch("readers", *shape))
-    shape = (count, 2, tokens, channels)
-    writers = torch.div(given("bk"), since[:, None, 1:], out=scratch("writers", *shape))
-    readers, writers = readers.flatten(1, 2), writers.flatten(1, 2)
-    products = scratch("products", count, readers.shape[1], 2 * tokens)
-    torch.bmm(readers, writers.transpose(1, 2), out=products)
-    way = Quotients(since, readers, writers, span)
-    return Chunks(readers, writers, since[:, -1:], span, products, way)
+    readers, writers, products = found.readers, found.writers, found.products
+    count, rows, channels = readers.shape
+    tokens = rows // 2
+    pairs, shape = [count, 2, tokens, channels], [count, tokens, channels]
+    products *= constants.late_enough
+    readers.baddbmm_(products, chunks.writers)
+    writers.baddbmm_(products.transpose(1, 2), chunks.readers)
+    # By the logarithms of running products: a reader has used that up to its own token, or a up to the one before;
+    # what a writer has used, it was divided by. With that of the state, all of a chunk sum up to 0. So the decay of a
+    # token, which is in the products of its own and of those after it, gets the rest of what came before.
+    by_logs, logs = memory(scratch, "gathered", pairs), memory(scratch, "rate", shape)
+    torch.mul(writers, chunks.writers, out=by_logs.view([count, rows, channels]))
+    torch.add(by_logs[:, 0, :-1], by_logs[:, 1, :-1], out=logs[:, 1:])
+    torch.mul(readers, chunks.readers, out=by_logs.view([count, rows, channels]))
+    logs[:, 1:] -= by_logs[:, 1, :-1]
+    logs[:, :1] = by_states(states, dstates, since, chunks.span)
+    logs -= by_logs[:, 0]
+    before = constants.late_enough[tokens:, :tokens].expand(count, -1, -1)
+    log_d = torch.bmm(before, logs, out=memory(scratch, "log d", shape))
+    readers.view(pairs).mul_(windows(since))
+    writers.view(pairs).div_(since[:, None, 1:])
+    return TokenGradients(readers, writers, log_d)
+
+
+def by_states(states: Tensor, dstates: Tensor, since: Tensor, span: int) -> Tensor:
+    """Gradients ``(X, 1, N)`` by factors of 1 that scale the key channels of the states before each chunk."""
+    chunks, sequences, channels = states.shape[:3]
+    found = by_scale(states[:-1], dstates[:-1])
+    shape = [chunks - 1, sequences, channels]
+    decay = since[:, -1].reshape(shape)[span - 1 : -1 : span]
+    later = found.view(shape)[span::span]
+    later /= decay  # by which dstates were already multiplied
+    return found

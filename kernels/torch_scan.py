@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor
 
-from .torch_scratch import Scratch
-
-Step = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor, Tensor]
+from .torch_scratch import Scratch, in_turn
 
 
 def scan(
@@ -17,11 +15,12 @@ def scan(
     states: Tensor,
     span: int,
     scratch: Scratch,
-    reverse: bool = False,
+    reverse: bool,
 ) -> None:
     """Run through chunks one after the other, in place.
 
-    Few products, and as large as they can be: here it is their number that takes time.
+    Few products, and as large as they can be: here it is their number that takes time. All but ``span`` lies in scratch
+    memory, for it is cut only once: see `in_turn`.
 
     Parameters
     ----------
@@ -42,47 +41,43 @@ def scan(
         From the last chunk to the first: the last state is given. With a span, decays then come before all else. So the
         states become what readers read, behind decays; only the first one, which is read by none, is not.
     """
-
-    def cut(
-        readers: Tensor, found: Tensor, writers: Tensor, given: Tensor, decay: Tensor, states: Tensor
-    ) -> list[Step]:
-        tokens, sequences = given.shape[1], states.shape[1]
-
-        def in_turn(x: Tensor) -> tuple[Tensor, ...]:
-            return x.view(-1, sequences, *x.shape[1:]).unbind()
-
-        factors: list[Tensor | None] = [*in_turn(decay.transpose(1, 2))]
-        if span:
-            factors[:-1] = [x if (i + 1) % span == 0 else None for i, x in enumerate(factors[:-1])]
-            if reverse:
-                factors = [None, *factors[:-1]]
-        before = [*states[:-1].unbind()] or [states[0]] * len(factors)
-        after = [*states[1:].unbind()] or before
+    tokens, sequences = given.shape[1], states.shape[1]
+    name = "back " if reverse else "on "
+    reader = in_turn(scratch, name + "readers", readers, sequences, reverse)
+    finds = in_turn(scratch, name + "found", found, sequences, reverse)
+    first = in_turn(scratch, name + "first", found[:, :tokens], sequences, reverse)
+    by_first = in_turn(scratch, name + "by first", writers[:, :tokens].transpose(1, 2), sequences, reverse)
+    by_second = in_turn(scratch, name + "by second", writers[:, tokens:].transpose(1, 2), sequences, reverse)
+    second = in_turn(scratch, name + "second", given, sequences, reverse)
+    factor = in_turn(scratch, name + "decay", decay.transpose(1, 2), sequences, reverse)
+    state = in_turn(scratch, name + "states", states.flatten(0, 1), sequences, reverse)
+    count, keeps = len(reader), len(state) > 1
+    if span == 0:
+        for i in range(count):
+            old, new = state[i if keeps else 0], state[i + 1 if keeps else 0]
+            finds[i].baddbmm_(reader[i], old)
+            torch.mul(old, factor[i], out=new).baddbmm_(by_first[i], first[i]).baddbmm_(
+                by_second[i], second[i]
+            )
+    elif keeps:
         if reverse:
-            before, after = after, before
-        steps = zip(
-            in_turn(readers),
-            in_turn(found),
-            in_turn(found[:, :tokens]),
-            in_turn(writers[:, :tokens].transpose(1, 2)),
-            in_turn(writers[:, tokens:].transpose(1, 2)),
-            in_turn(given),
-            factors,
-            before,
-            after,
-            strict=True,
-        )
-        return [*steps][::-1] if reverse else [*steps]
-
-    name = "steps back" if reverse else "steps"
-    steps = scratch.pieces(name, cut, readers, found, writers, given, decay, states)
-    if reverse and span:
-        states[-1] *= decay[-states.shape[1] :].transpose(1, 2)
-    for reader, finds, first, by_first, by_second, second, factor, old, new in steps:
-        finds.baddbmm_(reader, old)
-        if span:
-            torch.baddbmm(old, by_first, first, out=new).baddbmm_(by_second, second)
-            if factor is not None:
-                new.mul_(factor)
-        elif factor is not None:
-            torch.mul(old, factor, out=new).baddbmm_(by_first, first).baddbmm_(by_second, second)
+            state[0].mul_(factor[0])
+        for i in range(count):
+            old, new = state[i], state[i + 1]
+            finds[i].baddbmm_(reader[i], old)
+            torch.baddbmm(old, by_first[i], first[i], out=new).baddbmm_(by_second[i], second[i])
+            if reverse:
+                if (
+                    i + 1 < count and (count - 1 - i) % span == 0
+                ):  # the chunk that comes next is the last of its span
+                    new.mul_(factor[i + 1])
+            elif (i + 1) % span == 0 or i + 1 == count:
+                new.mul_(factor[i])
+    else:  # the same without all that is only for gradients: here a hundredth of a millisecond counts
+        new = state[0]
+        for start in range(0, count, span):
+            stop = min(start + span, count)
+            for i in range(start, stop):
+                finds[i].baddbmm_(reader[i], new)
+                new.baddbmm_(by_first[i], first[i]).baddbmm_(by_second[i], second[i])
+            new.mul_(factor[stop - 1])

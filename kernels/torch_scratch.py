@@ -1,76 +1,94 @@
 """Memory for what is needed on the way, used again by one stretch after the other."""
 
 import contextlib
-import math
-from collections.abc import Callable, Iterator
-from typing import TypeVar, cast
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .workspace import workspace
 
-SLAB_FLOATS = 1 << 22
-"""16 MiB from the system at once, most of what is needed: in huge pages, which small pieces can't be."""
-
 LINE_FLOATS = 16
+"""Each piece begins a cache line."""
 
-Cut = TypeVar("Cut")
 
-
-class Scratch:
+class Scratch(NamedTuple):
     """Memory by name: to get it from the system again, page by page, costs more than to compute what is put there.
 
-    Parameters
+    Attributes
     ----------
-    dtype : torch.dtype
-        float32 or float64.
-    device : torch.device
-    lent : contextlib.ExitStack
-        At whose end the memory goes back.
+    kept : dict of Tensor
+        One-dimensional. What is "free" has no name yet.
+    shaped : dict of Tensor
+        The same in the shapes that were asked for last.
+    cut : dict of list of Tensor
+        Pieces of it, by what they are to one who cuts it; until one of them lies elsewhere.
     """
 
-    def __init__(self, dtype: torch.dtype, device: torch.device, lent: contextlib.ExitStack) -> None:
-        self._dtype, self._device, self._lent = dtype, device, lent
-        self._kept: dict[str, Tensor] = {}
-        self._shaped: dict[tuple[str, tuple[int, ...]], Tensor] = {}
-        self._cut: dict[str, tuple[object, object]] = {}
-        self._slab = torch.empty(0)
+    kept: dict[str, Tensor]
+    shaped: dict[str, Tensor]
+    cut: dict[str, list[Tensor]]
 
-    def __call__(self, name: str, *shape: int) -> Tensor:
-        """Memory of that name, with whatever was left in it."""
-        shaped = self._shaped.get((name, shape))
-        if shaped is None:
-            shaped = self._shaped[name, shape] = self._named(name, math.prod(shape)).view(shape)
-        return shaped
 
-    def _named(self, name: str, size: int) -> Tensor:
-        kept = self._kept.get(name)
-        if kept is None or kept.numel() < size:
-            kept = self._kept[name] = self._memory(size)
-        return kept[:size]
+def memory(scratch: Scratch, name: str, shape: list[int]) -> Tensor:
+    """Memory of that name, with whatever was left in it."""
+    if name in scratch.shaped:
+        last = scratch.shaped[name]
+        if list(last.shape) == shape:
+            return last
+    size = 1
+    for extent in shape:
+        size *= extent
+    kept = scratch.kept
+    if name not in kept or kept[name].numel() < size:
+        free = kept["free"]
+        whole_lines = (size + 15) // 16 * 16  # of 16 floats, LINE_FLOATS
+        if size <= free.numel():
+            kept[name] = free[:size]
+            kept["free"] = free[whole_lines:]
+        else:
+            kept[name] = torch.empty([size], dtype=free.dtype, device=free.device)
+        scratch.cut.clear()
+    shaped = kept[name][:size].view(shape)
+    scratch.shaped[name] = shaped
+    return shaped
 
-    def pieces(self, name: str, cut: Callable[..., Cut], *tensors: Tensor) -> Cut:
-        """What ``cut`` makes of tensors: the views of the last time, if these lie where those of that name lay then."""
-        place = [(x.data_ptr(), x.shape, x.stride()) for x in tensors]
-        last = self._cut.get(name)
-        if last is None or last[0] != place:
-            last = self._cut[name] = place, cut(*tensors)
-        return cast(Cut, last[1])
 
-    def _memory(self, size: int) -> Tensor:
-        if self._device.type != "cpu":
-            return torch.empty(size, dtype=self._dtype, device=self._device)
-        floats = size * self._dtype.itemsize // torch.float32.itemsize
-        whole_lines = -(-floats // LINE_FLOATS) * LINE_FLOATS
-        if whole_lines > len(self._slab):
-            self._slab = self._lent.enter_context(workspace(max(whole_lines, SLAB_FLOATS)))
-        memory, self._slab = self._slab[:floats], self._slab[whole_lines:]
-        return memory.view(self._dtype)
+def in_turn(scratch: Scratch, name: str, x: Tensor, sequences: int, reverse: bool) -> list[Tensor]:
+    """Cut ``x`` ``(n * sequences, ..)`` into n pieces, from the last to the first if in reverse.
+
+    Those of the last time, if as many of that shape were cut under that name then. It stands for memory of one name,
+    for where in it ``x`` lies, and for the direction.
+    """
+    count = x.shape[0] // sequences
+    if name in scratch.cut:
+        last = scratch.cut[name]
+        if len(last) == count and list(last[0].shape[1:]) == list(x.shape[1:]):
+            return last
+    pieces = list(x.view([count, sequences, x.shape[1], x.shape[2]]).unbind())
+    if reverse:
+        pieces.reverse()
+    scratch.cut[name] = pieces
+    return pieces
 
 
 @contextlib.contextmanager
-def scratch_memory(dtype: torch.dtype, device: torch.device) -> Iterator[Scratch]:
-    """Scratch memory for as long as the ``with`` statement lasts: no result may be a view of it."""
+def scratch_memory(floats: int, dtype: torch.dtype, device: torch.device) -> Iterator[Scratch]:
+    """Scratch memory for as long as the ``with`` statement lasts: no result may be a view of it.
+
+    Parameters
+    ----------
+    floats : int
+        How many float32 to have at once on a CPU: in huge pages, which small pieces can't be. For more than these, and
+        on other devices, each name gets its memory from torch.
+    dtype : torch.dtype
+        float32 or float64.
+    device : torch.device
+    """
     with contextlib.ExitStack() as lent:
-        yield Scratch(dtype, device, lent)
+        if device.type == "cpu":
+            free = lent.enter_context(workspace(floats)).view(dtype)
+        else:
+            free = torch.empty(0, dtype=dtype, device=device)
+        yield Scratch({"free": free}, {}, {})

@@ -1,151 +1,283 @@
 """Stretches of a sequence, in either direction, cut into chunks: the layout in which `torch_chunks` computes."""
 
 import math
-from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .torch_chunks import CHUNK, SPAN
-from .torch_scratch import Scratch
+from .torch_chunks import CHUNK, SPAN, Constants
+from .torch_parts import Part
+from .torch_scratch import Scratch, memory
 
-ELEMENTS_CPU = 2**17
-"""Of each input and both directions in a stretch on a CPU: half a megabyte in float32, which stays in the caches."""
+ELEMENTS_CPU = 2**16
+"""Of each input in a part's stretch on a CPU: a quarter of a megabyte in float32, so that all stays in the caches."""
 
 ELEMENTS = 2**23
 """The same on other devices, which want more work at once."""
 
 
-class Stretch:
-    """Tokens ``start`` up to ``stop`` in the order in which each direction meets them.
-
-    Parameters
-    ----------
-    whole : torch.Size
-        ``(B, T, H, N)`` of the sequences that it is cut from.
-    device : torch.device
-    start, stop : int
-    directions : tuple of bool
-        Whether each is reversed, from the last token to the first.
+class Tokens(NamedTuple):
+    """What all tokens have, whole sequences.
 
     Attributes
     ----------
+    r, w, k, v, a, b : Tensor, ``(B * T * H, N)``
+        Contiguous; w is the log-log decay.
+    gate : Tensor, ``(B * T * H,)``, optional
+        What it gives a direction of y is taken from r, in which y is linear.
+    """
+
+    r: Tensor
+    w: Tensor
+    k: Tensor
+    v: Tensor
+    a: Tensor
+    b: Tensor
+    gate: Tensor | None
+
+
+class Rows(NamedTuple):
+    """Where stretches of one length lie, of one part.
+
+    Attributes
+    ----------
+    first : Tensor, ``(n, directions, batch * heads * C)``
+        Which row of `Tokens` belongs to each token of the chunks, if it is the first stretch. What the last chunk lacks
+        is taken from the last token.
+    back_one, back_two : Tensor, ``(1 or 2, directions, batch * length * heads)``
+        The other way, for results that have one row a token, or two: which row of chunks ``(X * C, N)`` or
+        ``(X * 2 * C, N)`` belongs to each token of each direction. Tokens are in their own order.
+    """
+
+    first: Tensor
+    back_one: Tensor
+    back_two: Tensor
+
+
+class Places(NamedTuple):
+    """Where the stretches of one part lie in whole sequences.
+
+    Attributes
+    ----------
+    rows, last_rows : Rows
+        Of all stretches but the last, and of that.
+    later : Tensor, ``(directions, 1)``
+        By what rows change for each token by which a stretch begins later.
+    reversed : list of bool
+        Whether each direction is.
+    tokens, length : int
+        T, and how many of them to a stretch.
+    chunk : int
+        C.
     sequences : int
         M: directions, sequences and heads.
-    shape : tuple of int
-        When cut into chunks, ``(X, C, N)``.
     """
 
-    def __init__(
-        self, whole: torch.Size, device: torch.device, start: int, stop: int, directions: tuple[bool, ...]
-    ) -> None:
-        self._whole, self._device = whole, device
-        self._start, self._stop, self._directions = start, stop, directions
-        batch, _, heads, channels = whole
-        self.sequences = len(directions) * batch * heads
-        self.shape = (-(-(stop - start) // CHUNK) * self.sequences, CHUNK, channels)
+    rows: Rows
+    last_rows: Rows
+    later: Tensor
+    reversed: list[bool]
+    tokens: int
+    length: int
+    chunk: int
+    sequences: int
 
-    def gather(self, x: Tensor, out: Tensor) -> Tensor:
-        """Cut contiguous ``x`` ``(B, T, H, N)`` into chunks, and return contiguous ``out`` ``(X, C, N)`` with them.
 
-        What the last chunk lacks is 0.
-        """
-        rows, flat = x.view(-1, x.shape[-1]), out.view(-1, x.shape[-1])
-        if x.dtype == out.dtype:
-            torch.index_select(rows, 0, self._rows, out=flat)
+class Place(NamedTuple):
+    """Where one stretch of one part lies.
+
+    Attributes
+    ----------
+    rows : Tensor, ``(X * C,)``
+        Which row of `Tokens` belongs to each token of the chunks.
+    back_one, back_two : Tensor
+        As in `Rows`.
+    starts : list of int
+        The first token of each direction, as time runs.
+    length : int
+        How many tokens.
+    chunk, sequences : int
+        As in `Places`.
+    second : int
+        The first of the sequences that runs against time.
+    rest : int
+        How many tokens the last chunk has, or 0 if it lacks none. What it lacks counts as 0.
+    """
+
+    rows: Tensor
+    back_one: Tensor
+    back_two: Tensor
+    starts: list[int]
+    length: int
+    chunk: int
+    sequences: int
+    second: int
+    rest: int
+
+
+def stretch_count(places: Places) -> int:
+    """How many stretches there are."""
+    return (places.tokens + places.length - 1) // places.length
+
+
+def stretch(places: Places, which: int) -> Place:
+    """One of them, in the order in which each direction meets them."""
+    start = which * places.length
+    stop = min(start + places.length, places.tokens)
+    rows = places.last_rows if which + 1 == stretch_count(places) else places.rows
+    starts: list[int] = []
+    second = 0
+    for reverse in places.reversed:
+        starts.append(places.tokens - stop if reverse else start)
+        second += 0 if reverse else places.sequences // len(places.reversed)
+    return Place(
+        torch.add(rows.first, places.later, alpha=start).view(-1),
+        rows.back_one,
+        rows.back_two,
+        starts,
+        stop - start,
+        places.chunk,
+        places.sequences,
+        second,
+        (stop - start) % places.chunk,
+    )
+
+
+def cut(x: Tensor, place: Place, out: Tensor) -> Tensor:
+    """Cut ``x`` ``(B * T * H, N)`` into chunks, and return contiguous ``out`` ``(X, C, N)`` with them."""
+    rows = out.view(-1, x.shape[1])
+    if x.dtype == out.dtype:
+        torch.index_select(x, 0, place.rows, out=rows)
+    else:
+        rows.copy_(x.index_select(0, place.rows))
+    if place.rest > 0:
+        out[-place.sequences :, place.rest :].zero_()
+    return out
+
+
+def cut_into(name: str, x: Tensor, place: Place, scratch: Scratch) -> Tensor:
+    """The same, into scratch memory of that name."""
+    shape = [place.rows.shape[0] // place.chunk, place.chunk, x.shape[1]]
+    return cut(x, place, memory(scratch, name, shape))
+
+
+def rates(tokens: Tokens, place: Place, constants: Constants, scratch: Scratch, bounded: bool) -> Tensor:
+    """Minus the logarithms of the decays, ``(X, C, N)``. Tokens that aren't there leave the state alone."""
+    rate = cut_into("rate", tokens.w, place, scratch)
+    if not bounded:
+        rate.clamp_(max=constants.most_w)
+    rate.mul_(constants.log2_e).exp2_()
+    if place.rest > 0:
+        rate[-place.sequences :, place.rest :].zero_()
+    return rate
+
+
+def shares(gate: Tensor, place: Place) -> Tensor:
+    """Of each direction in y, ``(X, C, 1)``."""
+    share = gate.index_select(0, place.rows).view(-1, place.sequences, place.chunk)
+    share[:, place.second :].neg_().add_(1)
+    return share.view(-1, place.chunk, 1)
+
+
+def readers_of(tokens: Tokens, place: Place, scratch: Scratch, wants_r: bool) -> Tensor:
+    """a, or a and r, ``(X, 1 or 2, C, N)``, until writers are asked for."""
+    count, gate = place.rows.shape[0] // place.chunk, tokens.gate
+    gathered = memory(scratch, "gathered", [2, count, place.chunk, tokens.a.shape[1]])
+    cut(tokens.a, place, gathered[0])
+    if not wants_r:
+        return gathered[:1].transpose(0, 1)
+    r = cut(tokens.r, place, gathered[1])
+    if gate is not None:
+        r *= shares(gate, place)
+    return gathered.transpose(0, 1)
+
+
+def writers_of(tokens: Tokens, place: Place, scratch: Scratch) -> Tensor:
+    """b and k, ``(X, 2, C, N)``, until readers are asked for."""
+    count = place.rows.shape[0] // place.chunk
+    gathered = memory(scratch, "gathered", [2, count, place.chunk, tokens.b.shape[1]])
+    cut(tokens.b, place, gathered[0])
+    cut(tokens.k, place, gathered[1])
+    return gathered.transpose(0, 1)
+
+
+def put(found: Tensor, which: int, place: Place, whole: Tensor, scratch: Scratch) -> None:
+    """Put what was found where it belongs.
+
+    Parameters
+    ----------
+    found : Tensor, ``(X, C or 2 * C, N)``
+        Contiguous.
+    which : int
+        0, or 1 for the second C of 2 * C rows.
+    place : Place
+    whole : Tensor, ``(directions, batch, T, heads, N)``
+        Of the part, one for each direction.
+    scratch : Scratch
+    """
+    back = place.back_one if found.shape[1] == place.chunk else place.back_two
+    rows = found.view(-1, found.shape[2])
+    for direction in range(whole.shape[0]):
+        start = place.starts[direction]
+        out = whole[direction, :, start : start + place.length]
+        if out.is_contiguous() and out.dtype == found.dtype:
+            torch.index_select(rows, 0, back[which, direction], out=out.view(-1, found.shape[2]))
         else:
-            flat.copy_(rows.index_select(0, self._rows))
-        if rest := (self._stop - self._start) % CHUNK:
-            out[-self.sequences :, rest:] = 0
-        return out
-
-    def shares(self, gate: Tensor) -> Tensor:
-        """Of both directions in y ``(X, C, 1)``, from contiguous gate ``(B, T, H)``."""
-        share = gate.view(-1).index_select(0, self._rows)
-        backwards = self.second_direction(share)
-        torch.sub(1, backwards, out=backwards)
-        return share.view(-1, CHUNK, 1)
-
-    def second_direction(self, x: Tensor) -> Tensor:
-        """A view of that of two, for contiguous ``x`` with one number a token."""
-        return x.view(-1, 2, self.sequences // 2 * CHUNK)[:, 1]
-
-    def add_to(
-        self,
-        wholes: Sequence[Tensor | None],
-        parts: Tensor,
-        scratch: Scratch,
-        shares: Sequence[Tensor] | None = None,
-    ) -> None:
-        """Add contiguous ``parts`` ``(X, P * C, N)`` where they belong in P tensors ``(B, T, H, N)``, if they do.
-
-        ``shares``, ``(B, T, H, 1)``, are those of each direction, if it is to be multiplied by one.
-        """
-        batch, tokens, heads, _ = self._whole
-        count, channels, length = len(wholes), parts.shape[-1], self._stop - self._start
-        rows = rows_of_tokens(length, batch, heads, self._directions, count, self._device)
-        shape = (len(self._directions), batch, length, heads, channels)
-        ordered = scratch("rate", *shape)
-        for whole, places in zip(wholes, rows.view(count, -1).unbind(), strict=True):
-            if whole is None:
-                continue
-            torch.index_select(parts.view(-1, channels), 0, places, out=ordered.view(-1, channels))
-            for i, (reverse, part) in enumerate(zip(self._directions, ordered.unbind(), strict=True)):
-                start = tokens - self._stop if reverse else self._start
-                there = whole[:, start : start + length]
-                if shares is not None:  # not by addcmul_, whose bits depend on which direction comes first
-                    part *= shares[i][:, start : start + length]
-                there += part
-
-    @cached_property
-    def _rows(self) -> Tensor:
-        """Which row of sequences ``(B * T * H, N)`` belongs to each row of chunks ``(n * M * C, N)``."""
-        batch, tokens, heads, _ = self._whole
-        first, later = rows_of_chunks(
-            self._stop - self._start, tokens, batch, heads, self._directions, self._device
-        )
-        return torch.add(first, later, alpha=self._start * heads).view(-1)
+            ordered = memory(scratch, "ordered", list(out.shape))
+            torch.index_select(rows, 0, back[which, direction], out=ordered.view(-1, found.shape[2]))
+            out.copy_(ordered)
 
 
-@lru_cache(maxsize=16)
-def rows_of_chunks(
-    length: int, tokens: int, batch: int, heads: int, directions: tuple[bool, ...], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Which row of ``(B, T, H)`` belongs to each row of chunks ``(n, directions, B * H * C)``, in the first stretch.
-
-    Where the last chunk has none, it is that of the last token. Beside it, by what rows change for each row by which a
-    stretch begins later, ``(directions, 1)``.
-    """
-    steps = torch.arange(-(-length // CHUNK) * CHUNK, device=device).clamp_(max=length - 1)
-    steps = steps.view(-1, 1, 1, 1, CHUNK)
-    places = torch.cat([tokens - 1 - steps if reverse else steps for reverse in directions], 1)
-    sequences = torch.arange(batch, device=device).view(-1, 1, 1) * tokens
-    rows = (places + sequences) * heads + torch.arange(heads, device=device).view(-1, 1)
-    later = torch.tensor([-1 if reverse else 1 for reverse in directions], device=device)
-    return rows.flatten(2), later.view(-1, 1)
+@lru_cache(maxsize=64)
+def rows_of(length: int, tokens: int, heads: int, part: Part, device: torch.device) -> Rows:
+    """Those of a part of sequences ``(B, T, H)``."""
+    with torch.inference_mode(False):  # or nobody outside of that mode could use them later
+        steps = torch.arange(-(-length // CHUNK) * CHUNK, device=device).clamp_(max=length - 1)
+        steps = steps.view(-1, 1, 1, 1, CHUNK)
+        times = torch.cat([tokens - 1 - steps if reverse else steps for reverse in part.directions], 1)
+        sequences = torch.arange(*part.batch, device=device).view(-1, 1, 1) * tokens
+        rows = (times + sequences) * heads + torch.arange(*part.heads, device=device).view(-1, 1)
+        return Rows(rows.flatten(2), *(rows_of_tokens(length, part, count, device) for count in (1, 2)))
 
 
-@lru_cache(maxsize=16)
-def rows_of_tokens(
-    length: int, batch: int, heads: int, directions: tuple[bool, ...], count: int, device: torch.device
-) -> Tensor:
-    """Which row of chunks ``(n, directions, B, H, P, C)`` belongs to each row of ``(P, directions, B, tokens, H)``.
-
-    Tokens are in their own order, whatever that of the direction.
-    """
-    shape = (-(-length // CHUNK), len(directions), batch, heads, count, CHUNK)
+def rows_of_tokens(length: int, part: Part, count: int, device: torch.device) -> Tensor:
+    """Which row of a part's chunks ``(n, directions, batch, heads, count, C)`` belongs to each token, as in `Rows`."""
+    shape = (-(-length // CHUNK), len(part.directions), part.sequences, part.width, count, CHUNK)
     rows = torch.arange(math.prod(shape), device=device).view(shape).permute(1, 4, 2, 0, 5, 3)
-    rows = rows.reshape(len(directions), count, batch, -1, heads)[:, :, :, :length]
-    parts = [part.flip(2) if reverse else part for reverse, part in zip(directions, rows, strict=True)]
-    return torch.stack(parts, 1).view(-1)
+    rows = rows.reshape(len(part.directions), count, part.sequences, -1, part.width)[:, :, :, :length]
+    parts = [x.flip(2) if reverse else x for reverse, x in zip(part.directions, rows, strict=True)]
+    return torch.stack(parts, 1).flatten(2)
 
 
-def stretches(x: Tensor, directions: tuple[bool, ...]) -> list[Stretch]:
-    """A whole sequence like ``x`` ``(B, T, H, N)`` in stretches, all but the last of whole spans."""
-    batch, tokens, heads, channels = x.shape
-    most = ELEMENTS_CPU if x.device.type == "cpu" else ELEMENTS
+@lru_cache(maxsize=64)
+def steps_of(heads: int, part: Part, device: torch.device) -> Tensor:
+    """`Places.later`."""
+    with torch.inference_mode(False):
+        steps = [-heads if reverse else heads for reverse in part.directions]
+        return torch.tensor(steps, device=device).view(-1, 1)
+
+
+def stretch_length(part: Part, channels: int, device: torch.device) -> int:
+    """How many tokens of a part to take at once, in whole spans."""
+    most = ELEMENTS_CPU if device.type == "cpu" else ELEMENTS
     span = SPAN * CHUNK
-    length = max(most // (len(directions) * batch * heads * channels * span), 1) * span
-    starts = range(0, tokens, length)
-    return [Stretch(x.shape, x.device, start, min(start + length, tokens), directions) for start in starts]
+    return max(most // (part.breadth * channels * span), 1) * span
+
+
+def places(shape: torch.Size, part: Part, device: torch.device) -> Places:
+    """A part of sequences ``(B, T, H, N)`` in stretches, all but the last of whole spans."""
+    _, tokens, heads, channels = shape
+    length = min(stretch_length(part, channels, device), tokens)
+    last = tokens - (tokens - 1) // length * length
+    return Places(
+        rows_of(length, tokens, heads, part, device),
+        rows_of(last, tokens, heads, part, device),
+        steps_of(heads, part, device),
+        list(part.directions),
+        tokens,
+        length,
+        CHUNK,
+        part.breadth,
+    )

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
 import kernel_cases as cases
 import pytest
@@ -12,12 +14,16 @@ import torch
 from arwkv_kernels import bi_wkv7
 
 pytest.importorskip("numba")
-from arwkv_kernels import threads  # after the skip
+from arwkv_kernels import threads, torch_parts  # after the skip
+
+TASKS = Path("/proc/self/task")
 
 
+@pytest.mark.parametrize("backend", ["numba", "torch"])
 @pytest.mark.parametrize("openmp", [True, False])
-def test_several_threads_at_once(openmp: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARWKV_BACKEND", "numba")
+def test_several_threads_at_once(openmp: bool, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARWKV_BACKEND", backend)
+    monkeypatch.setattr(torch_parts, "LEAST_ELEMENTS", 1)
     if openmp and threads._openmp() is None:
         pytest.skip("torch's OpenMP can't be reached on this system")
     monkeypatch.setattr(threads, "_forked", not openmp)
@@ -51,3 +57,43 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         [sys.executable, "-c", program], env=environment, timeout=120, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("openmp", [True, False])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_team_does_each_task_once(count: int, openmp: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_forked", not openmp)
+    done: list[int] = []
+    threads.call_on_team([partial(done.append, i) for i in range(count)], 2)
+    assert sorted(done) == list(range(count))
+
+
+@pytest.mark.parametrize("error", [ValueError("of a task"), KeyboardInterrupt()])
+def test_what_a_task_of_a_team_raises_is_raised(error: BaseException) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        threads.call_on_team([fail, fail, fail], 2)
+    assert caught.value is error
+
+
+@pytest.mark.skipif(not threads.has_team(), reason="torch's OpenMP can't be reached on this system")
+@pytest.mark.skipif(not TASKS.exists(), reason="this system doesn't list a process's threads")
+def test_a_torch_operation_of_a_task_stays_on_its_thread() -> None:
+    """Otherwise each thread of the team would wake a team of its own."""
+    x = torch.ones(512, 64, 64)
+
+    def compute() -> None:
+        assert float((x + x).sum()) == 2 * x.numel()
+        assert (torch.bmm(x, x) == 64).all()
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        compute()  # wakes the team itself
+        threads_before = len([*TASKS.iterdir()])
+        threads.call_on_team([compute, compute], 2)
+        assert len([*TASKS.iterdir()]) == threads_before
+    finally:
+        torch.set_num_threads(before)

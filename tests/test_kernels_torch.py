@@ -1,28 +1,45 @@
 """The backend in plain torch: stretches, chunks, and what is easily lost on the way to matrix products."""
 
 import math
+from collections.abc import Iterator
 
 import kernel_cases as cases
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from arwkv_kernels import (
     bi_wkv7,
     reference,
+    torch_chunked,
     torch_chunks,
+    torch_parts,
     torch_quotients,
-    torch_run,
+    torch_script,
     torch_stretch,
+    torch_way,
     wkv7_sweep,
 )
 from arwkv_kernels.torch_scratch import scratch_memory
 from arwkv_kernels.workspace import free_workspaces
 
 
-@pytest.fixture(autouse=True)
-def torch_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=["many parts", "one part", "from Python"])
+def torch_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Sequences in one part or as many as can be, where torch compiles what a part is; or as if it could not."""
     monkeypatch.setenv("ARWKV_BACKEND", "torch")
+    threads = torch.get_num_threads()
+    if request.param == "from Python":
+        monkeypatch.setattr(torch_chunked, "compiled", lambda way: None)
+    elif request.param == "many parts":
+        monkeypatch.setattr(torch_parts, "LEAST_ELEMENTS", 1)
+        torch.set_num_threads(4)
+    else:
+        torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -48,7 +65,9 @@ def assert_as_the_reference(inputs: tuple[Tensor, ...], dy: Tensor, tolerance: f
 @pytest.mark.parametrize("decay", [*cases.DECAYS])
 @pytest.mark.parametrize("tokens", [16, 32, 33, 49, 95, 128])
 def test_many_stretches(tokens: int, decay: str) -> None:
-    assert len(torch_stretch.stretches(cases.inputs(2, tokens, 2)[0], (False, True))) == -(-tokens // 32)
+    shape, cpu = torch.Size((2, tokens, 2, 64)), torch.device("cpu")
+    for part in torch_parts.parts(shape, (False, True), 4):
+        assert torch_stretch.stretch_count(torch_stretch.places(shape, part, cpu)) == -(-tokens // 32)
     assert_as_the_reference(cases.inputs(2, tokens, 2, decay), cases.incoming(2, tokens, 2))
 
 
@@ -148,14 +167,7 @@ def test_results_do_not_lie_in_memory_that_is_used_again() -> None:
 
 def test_gradients_after_inference_mode() -> None:
     """Memory and masks that were first made there are of use outside, too."""
-    for constant in (
-        torch_chunks.parts_of_blocks,
-        torch_chunks.reach,
-        torch_quotients.running_sums,
-        torch_run.constants,
-        torch_stretch.rows_of_chunks,
-        torch_stretch.rows_of_tokens,
-    ):
+    for constant in (torch_chunks.constants, torch_stretch.rows_of, torch_stretch.steps_of):
         constant.cache_clear()
     free_workspaces()
     inputs, dy = cases.inputs(1, 33, 2), cases.incoming(1, 33, 2)
@@ -207,5 +219,61 @@ def test_the_inverse_is_that_of_substitution() -> None:
     strict = torch.randn(5, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).tril(-1)
     one = torch.eye(16, dtype=torch.float64)
     exact = torch.linalg.solve_triangular(one - strict, one.expand(5, -1, -1), upper=False)
-    with scratch_memory(torch.float64, torch.device("cpu")) as scratch:
-        cases.assert_close("inverse", torch_chunks.inverse(strict, scratch), exact, 1e-13)
+    constants = torch_chunks.constants(16, torch.float64, torch.device("cpu"))
+    with scratch_memory(1 << 14, torch.float64, torch.device("cpu")) as scratch:
+        cases.assert_close("inverse", torch_chunks.inverse(strict, constants, scratch), exact, 1e-13)
+
+
+@given(
+    shape=st.tuples(*(st.integers(1, 9) for _ in range(3))),
+    directions=st.sampled_from([(False,), (True,), (False, True)]),
+    threads=st.integers(1, 40),
+)
+def test_parts_are_all_and_no_more(
+    shape: tuple[int, int, int], directions: tuple[bool, ...], threads: int
+) -> None:
+    size = torch.Size((*shape, 64))
+    found = torch_parts.parts(size, directions, threads)
+    assert len(found) <= max(threads, 1)
+    seen = torch.zeros(len(directions), *size)
+    for part in found:
+        part.of(seen).add_(1)
+        assert part.directions == directions[slice(*part.sides)]
+        assert part.of(seen)[:, :, 0, :, 0].numel() == part.breadth
+    assert (seen == 1).all()
+
+
+def test_small_sequences_stay_on_one_thread() -> None:
+    assert len(torch_parts.parts(torch.Size((1, 16, 1, 64)), (False, True), 8)) <= 2
+
+
+@pytest.mark.parametrize("failure", [OSError("no source"), RuntimeError("unsupported"), None])
+def test_where_torch_has_no_compiler(failure: Exception | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may lack the sources, be too new a Python, or be turned off: what comes out is the same."""
+    monkeypatch.undo()
+    monkeypatch.setenv("ARWKV_BACKEND", "torch")
+    inputs, dy = cases.inputs(1, 49, 2), cases.incoming(1, 49, 2)
+    expected = values_and_gradients(inputs, dy)
+
+    def script(function: object) -> object:
+        if failure is not None:
+            raise failure
+        return function
+
+    monkeypatch.setattr(torch.jit, "script", script)
+    torch_script._compiled.cache_clear()
+    try:
+        assert torch_script.compiled(torch_way.values) is None
+        found = values_and_gradients(inputs, dy)
+    finally:
+        torch_script._compiled.cache_clear()
+    for name, x, z in zip(("y", *cases.NAMES), found, expected, strict=True):
+        assert torch.equal(x, z), f"{name} differs"
+
+
+def test_that_torch_is_to_give_up_its_compiler_is_no_concern_of_users(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    torch_script._compiled.cache_clear()
+    values_and_gradients(cases.inputs(1, 33, 2), cases.incoming(1, 33, 2))
+    assert not recwarn.list

@@ -1,0 +1,151 @@
+"""Parts of Bi-WKV-7 all the way, stretch by stretch, from whole sequences and back to them.
+
+All of this, and what it calls, keeps to what TorchScript knows: see `torch_script`.
+"""
+
+from torch import Tensor
+
+from . import torch_halves, torch_quotients
+from .torch_chunk_gradients import gradients as chunk_gradients
+from .torch_chunks import Constants
+from .torch_run import run
+from .torch_scratch import Scratch, memory
+from .torch_stretch import Place, Places, Tokens, cut_into, put, rates, shares, stretch, stretch_count
+
+
+def values(
+    tokens: Tokens,
+    places: Places,
+    state: Tensor,
+    y: Tensor,
+    span: int,
+    constants: Constants,
+    scratch: Scratch,
+) -> None:
+    """Values of one part.
+
+    Parameters
+    ----------
+    tokens : Tokens
+    places : Places
+    state : Tensor, ``(M, N, N)``
+        Key channels × value channels, before the first; becomes that after the last.
+    y : Tensor, ``(directions, batch, T, heads, N)``
+        Of the part, to be filled in.
+    span : int
+        As `torch_quotients.longest_span` gives it.
+    constants : Constants
+    scratch : Scratch
+    """
+    for which in range(stretch_count(places)):
+        place = stretch(places, which)
+        found = value(tokens, place, state, True, span, constants, scratch)
+        put(found, 1, place, y, scratch)
+
+
+def value(
+    tokens: Tokens,
+    place: Place,
+    state: Tensor,
+    wants_y: bool,
+    span: int,
+    constants: Constants,
+    scratch: Scratch,
+) -> Tensor:
+    """s, or s and y, of one stretch, ``(X, C or 2 * C, N)``, in scratch memory. The state becomes that after it."""
+    if span > 0:
+        chunks, _ = torch_quotients.prepare(tokens, place, span, wants_y, constants, scratch)
+    else:
+        chunks, _ = torch_halves.prepare(tokens, place, False, constants, scratch)
+    v = cut_into("v", tokens.v, place, scratch)
+    return run(chunks, v, state[None], wants_y, constants, scratch).found
+
+
+def gradients(
+    tokens: Tokens,
+    dy: Tensor,
+    places: Places,
+    state: Tensor,
+    dtokens: list[Tensor],
+    span: int,
+    constants: Constants,
+    scratch: Scratch,
+) -> None:
+    """Gradients of one part. States are kept where stretches begin; all else is computed again.
+
+    Parameters
+    ----------
+    tokens : Tokens
+        With a gate.
+    dy : Tensor, ``(B * T * H, N)``
+        Gradient of y.
+    places : Places
+    state : Tensor, ``(M, N, N)``
+        Before the first; overwritten.
+    dtokens : list of Tensor, ``(directions, batch, T, heads, N)``
+        By r, w, k, v, a, b of the part, and by its gate, ``(directions, batch, T, heads, 1)``, to be filled in.
+    span : int
+        As for `values`.
+    constants : Constants
+    scratch : Scratch
+    """
+    before = [state.clone()]
+    count = stretch_count(places)
+    for which in range(count - 1):
+        value(tokens, stretch(places, which), state, False, span, constants, scratch)
+        before.append(state.clone())
+    dstate = memory(scratch, "dstate", list(state.shape)).zero_()
+    for done in range(count):
+        which = count - 1 - done
+        gradient(tokens, dy, stretch(places, which), before[which], dstate, dtokens, span, constants, scratch)
+
+
+def gradient(
+    tokens: Tokens,
+    dy: Tensor,
+    place: Place,
+    state: Tensor,
+    dstate: Tensor,
+    dtokens: list[Tensor],
+    span: int,
+    constants: Constants,
+    scratch: Scratch,
+) -> None:
+    """Gradients of one stretch, from the state before it and the gradient by that after it.
+
+    That becomes the one by the state before it.
+    """
+    gate = tokens.gate
+    assert gate is not None
+    count = place.rows.shape[0] // (place.chunk * place.sequences) + 1
+    shape = [count, place.sequences, state.shape[1], state.shape[2]]
+    states, dstates = memory(scratch, "states", shape), memory(scratch, "dstates", shape)
+    states[0] = state
+    dstates[-1] = dstate
+    v, d_y = cut_into("v", tokens.v, place, scratch), cut_into("dy", dy, place, scratch)
+    if span > 0:
+        chunks, since = torch_quotients.prepare(tokens, place, span, True, constants, scratch)
+        passed = run(chunks, v, states, False, constants, scratch)
+        found = chunk_gradients(chunks, passed, v, d_y, states, dstates, scratch)
+        by_tokens = torch_quotients.back(chunks, since, found, states, dstates, constants, scratch)
+    else:
+        chunks, halvings = torch_halves.prepare(tokens, place, True, constants, scratch)
+        passed = run(chunks, v, states, False, constants, scratch)
+        found = chunk_gradients(chunks, passed, v, d_y, states, dstates, scratch)
+        by_tokens = torch_halves.back(halvings, found, states, dstates)
+    dstate.copy_(dstates[0])
+    share = shares(gate, place)
+    dscaled = by_tokens.readers[:, place.chunk :]
+    bare = cut_into("bare r", tokens.r, place, scratch)
+    dshare = (dscaled * bare).sum(-1, keepdim=True)
+    dshare.view(-1, place.sequences, place.chunk)[:, place.second :].neg_()  # its share is 1 - gate
+    dscaled *= share
+    log_d = by_tokens.log_d
+    log_d.mul_(rates(tokens, place, constants, scratch, bounded=span > 0)).neg_()  # a decay is exp(-exp(w))
+    put(by_tokens.readers, 1, place, dtokens[0], scratch)
+    put(log_d, 0, place, dtokens[1], scratch)
+    put(by_tokens.writers, 1, place, dtokens[2], scratch)
+    put(found.found, 1, place, dtokens[3], scratch)
+    put(by_tokens.readers, 0, place, dtokens[4], scratch)
+    put(by_tokens.writers, 0, place, dtokens[5], scratch)
+    put(dshare, 0, place, dtokens[6], scratch)
