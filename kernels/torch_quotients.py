@@ -63,25 +63,28 @@ def prepare(
     logs = memory(scratch, "logs", [count, size, channels])
     since = memory(scratch, "since", [count, size + 1, channels])
     torch.bmm(constants.sums.expand(count, -1, -1), rate, out=logs)
-    in_turn = logs.view([-1, place.sequences, size, channels])
+    logs_in_turn = logs.view([-1, place.sequences, size, channels])
     since_in_turn = since.view([-1, place.sequences, size + 1, channels])
+    last = logs_in_turn.narrow(2, size - 1, 1)
     for chunk in range(1, span):
-        later = in_turn[chunk::span]
-        later += in_turn[chunk - 1 :: span][: later.shape[0], :, -1:]
-    torch.exp2(logs, out=since[:, 1:])
-    since_in_turn[::span, :, 0] = 1
+        later = logs_in_turn[chunk::span]
+        later += last[chunk - 1 :: span][: later.shape[0]]
+    after = since.narrow(1, 1, size)
+    torch.exp2(logs, out=after)
+    begins, ends = since_in_turn.select(2, 0), since_in_turn.select(2, size)
+    begins[::span] = 1
     for chunk in range(1, span):
-        begins = since_in_turn[chunk::span, :, 0]
-        begins.copy_(since_in_turn[chunk - 1 :: span, :, -1][: begins.shape[0]])
+        later = begins[chunk::span]
+        later.copy_(ends[chunk - 1 :: span][: later.shape[0]])
     readers = readers_of(tokens, place, scratch, wants_r)
     scaled = memory(scratch, "readers", list(readers.shape))
-    readers = torch.mul(readers, windows(since)[:, : readers.shape[1]], out=scaled).flatten(1, 2)
+    readers = torch.mul(readers, windows(since).narrow(1, 0, readers.shape[1]), out=scaled).flatten(1, 2)
     writers = writers_of(tokens, place, scratch)
     scaled = memory(scratch, "writers", list(writers.shape))
-    writers = torch.div(writers, since[:, None, 1:], out=scaled).flatten(1, 2)
+    writers = torch.div(writers, after.unsqueeze(1), out=scaled).flatten(1, 2)
     products = memory(scratch, "products", [count, readers.shape[1], 2 * size])
     torch.bmm(readers, writers.transpose(1, 2), out=products)
-    return Chunks(readers, writers, since[:, -1:], span, products), since
+    return Chunks(readers, writers, since.narrow(1, size, 1), span, products), since
 
 
 def windows(since: Tensor) -> Tensor:

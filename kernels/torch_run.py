@@ -44,28 +44,24 @@ def run(
     """
     count, tokens, channels = v.shape
     rows, found_rows = chunks.readers.shape[1], 2 * tokens if wants_y else tokens
-    with_b, with_k, a = (
-        chunks.products[:, :, :tokens],
-        chunks.products[:, :, tokens:],
-        chunks.readers[:, :tokens],
-    )
+    with_b, with_k = chunks.products.chunk(2, 2)
+    a_with_b, a_with_k = with_b.narrow(1, 0, tokens), with_k.narrow(1, 0, tokens)
     by_a = memory(scratch, "by a", [count, rows, tokens])
     by_v = memory(scratch, "by v", [count, rows, tokens])
-    solve = inverse(with_b[:, :tokens], constants, scratch)
+    solve = inverse(a_with_b, constants, scratch)
     # Products of a with b have done their duty, and make room for 1: so these are what s and y are made of.
-    itself, wanted = constants.itself[:, :rows], constants.wanted[:, :rows]
+    itself, wanted = constants.itself.narrow(1, 0, rows), constants.wanted.narrow(1, 0, rows)
     torch.addcmul(itself, chunks.products, wanted, out=chunks.products)
     torch.bmm(with_b, solve, out=by_a)
-    torch.bmm(by_a, with_k[:, :tokens], out=by_v)
+    torch.bmm(by_a, a_with_k, out=by_v)
     if rows > tokens:
-        by_v[:, tokens:] += with_k[:, tokens:]
+        by_v.narrow(1, tokens, tokens).add_(with_k.narrow(1, tokens, tokens))
     found = memory(scratch, "found", [count, found_rows, channels])
-    torch.bmm(by_v[:, :found_rows], v, out=found)
-    readers = memory(
-        scratch, "gathered", [count, found_rows, channels]
-    )  # what was gathered is in chunks by now
-    torch.bmm(by_a[:, :found_rows], a, out=readers)
+    torch.bmm(by_v.narrow(1, 0, found_rows), v, out=found)
+    # What was gathered is in chunks by now.
+    readers = memory(scratch, "gathered", [count, found_rows, channels])
+    torch.bmm(by_a.narrow(1, 0, found_rows), chunks.readers.narrow(1, 0, tokens), out=readers)
     if wants_y:
-        readers[:, tokens:] += chunks.readers[:, tokens:]
+        readers.narrow(1, tokens, tokens).add_(chunks.readers.narrow(1, tokens, tokens))
     scan(readers, found, chunks.writers, v, chunks.decay, states, chunks.span, scratch, reverse=False)
     return Run(by_a, by_v, found)

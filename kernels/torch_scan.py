@@ -45,9 +45,10 @@ def scan(
     name = "back " if reverse else "on "
     reader = in_turn(scratch, name + "readers", readers, sequences, reverse)
     finds = in_turn(scratch, name + "found", found, sequences, reverse)
-    first = in_turn(scratch, name + "first", found[:, :tokens], sequences, reverse)
-    by_first = in_turn(scratch, name + "by first", writers[:, :tokens].transpose(1, 2), sequences, reverse)
-    by_second = in_turn(scratch, name + "by second", writers[:, tokens:].transpose(1, 2), sequences, reverse)
+    first = in_turn(scratch, name + "first", found.narrow(1, 0, tokens), sequences, reverse)
+    write_first, write_second = writers.transpose(1, 2).chunk(2, 2)
+    by_first = in_turn(scratch, name + "by first", write_first, sequences, reverse)
+    by_second = in_turn(scratch, name + "by second", write_second, sequences, reverse)
     second = in_turn(scratch, name + "second", given, sequences, reverse)
     factor = in_turn(scratch, name + "decay", decay.transpose(1, 2), sequences, reverse)
     state = in_turn(scratch, name + "states", states.flatten(0, 1), sequences, reverse)
