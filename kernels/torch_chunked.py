@@ -18,7 +18,7 @@ from .reference import Gradients
 from .threads import call_on_team, has_team
 from .torch_chunks import CHUNK, constants
 from .torch_parts import Part, parts
-from .torch_scratch import LINE_FLOATS, Scratch, memory, scratch_memory
+from .torch_scratch import LINE_FLOATS, memory, scratch_memory
 from .torch_script import as_written, compiled
 from .torch_stretch import Tokens, places, stretch_length
 
@@ -26,10 +26,10 @@ BOTH = (False, True)
 """The two directions: as time runs, and reversed."""
 
 SCRATCH = 20
-"""Floats of memory for each of the numbers of an input in a stretch, with which values come about."""
+"""How many numbers values come about with, for each number of an input in a stretch."""
 
-SCRATCH_BACK = 44
-"""The same for gradients."""
+SCRATCH_BACK = 60
+"""The same for gradients: 38, and for the last stretch, which comes first and is shorter, once more."""
 
 
 def precision(x: Tensor) -> torch.dtype:
@@ -82,39 +82,52 @@ class Sequences:
         script = compiled(way) if v.device.type == "cpu" else None
         self._way = script or way
         threads = torch.get_num_threads() if script and has_team() else 1
-        self._parts = parts(v.shape, directions, threads)
+        self.parts = parts(v.shape, directions, threads)
 
-    def run(self, work: Callable[[Part, Scratch], None], floats: int) -> None:
-        """Call a function for each part, with so many floats of memory for each number of an input in a stretch."""
+    def run(
+        self,
+        floats: int,
+        own: Callable[[Part], tuple[object, ...]],
+        before: Callable[[Part], Tensor] | None = None,
+    ) -> list[Tensor]:
+        """Take all parts their way, each with its ``own`` arguments.
 
-        def task(part: Part) -> None:
-            # At least one span, and the states of a sequence.
-            elements = part.breadth * self.shape[-1] * (self._longest(part) + self.shape[-1])
-            size = floats * elements * self.dtype.itemsize // 4
-            with (
-                torch.inference_mode(),
-                as_written(),
-                scratch_memory(size, self.dtype, self.device) as scratch,
-            ):
-                work(part, scratch)
+        Parameters
+        ----------
+        floats : int
+            How many each needs in memory for each number of an input in a stretch.
+        own : callable
+            The last arguments of the way for a part.
+        before : callable, optional
+            The state before a part, ``(M, N, N)``, if it isn't empty.
 
-        tasks = [partial(task, part) for part in self._parts]
-        if len(tasks) == 1:
-            tasks[0]()
-        else:
-            call_on_team(tasks, torch.get_num_threads())
+        Returns
+        -------
+        list of Tensor, ``(M, N, N)``
+            What has become of the states.
+        """
+        channels, states, tasks = self.shape[-1], [], []
+        with contextlib.ExitStack() as lent:
+            for part in self.parts:
+                # At most so many tokens lie in the chunks of a stretch; and there are some states besides.
+                longest = min(stretch_length(part, channels, self.device), self.shape[1] + CHUNK)
+                numbers = part.breadth * channels * (floats * longest + 8 * channels)
+                size = numbers * self.dtype.itemsize // 4
+                scratch = lent.enter_context(scratch_memory(size, self.dtype, self.device))
+                state = memory(scratch, "state", [part.breadth, channels, channels])
+                states.append(state.zero_() if before is None else state.copy_(before(part)))
+                stretches = places(self.shape, part, self.device)
+                given = (self._tokens, stretches, self._span, self._constants, scratch, state, *own(part))
+                tasks.append(partial(self._take, *given))
+            if len(tasks) == 1:
+                tasks[0]()
+            else:
+                call_on_team(tasks, torch.get_num_threads())
+            return [state.clone() for state in states]
 
-    def values(self, part: Part, before: Tensor | None, y: Tensor, scratch: Scratch) -> Tensor:
-        """As `torch_way.values`, for the part's own of ``y`` ``(directions, B, T, H, N)``; the state after it."""
-        state, stretches = self._state(part, before, scratch), places(self.shape, part, self.device)
-        self._way(self._tokens, stretches, state, part.of(y), self._span, self._constants, scratch)
-        return state
-
-    def gradients(self, part: Part, dy: Tensor, dtokens: list[Tensor], scratch: Scratch) -> None:
-        """As `torch_way.gradients`, for the part's own of ``dtokens``, from an empty state."""
-        state, stretches = self._state(part, None, scratch), places(self.shape, part, self.device)
-        found = [part.of(x) for x in dtokens]
-        self._way(self._tokens, rows(dy), stretches, state, found, self._span, self._constants, scratch)
+    def _take(self, *given: object) -> None:
+        with torch.inference_mode(), as_written():
+            self._way(*given)
 
     @contextlib.contextmanager
     def sides(self, *shapes: torch.Size) -> Iterator[list[Tensor]]:
@@ -122,16 +135,6 @@ class Sequences:
         floats = sum(2 * shape.numel() + LINE_FLOATS for shape in shapes) * self.dtype.itemsize // 4
         with scratch_memory(floats, self.dtype, self.device) as scratch:
             yield [memory(scratch, str(i), [2, *shape]) for i, shape in enumerate(shapes)]
-
-    def _state(self, part: Part, before: Tensor | None, scratch: Scratch) -> Tensor:
-        """A copy of it, or an empty one, ``(M, N, N)``."""
-        channels = self.shape[-1]
-        state = memory(scratch, "state", [part.breadth, channels, channels])
-        return state.zero_() if before is None else state.copy_(before)
-
-    def _longest(self, part: Part) -> int:
-        """How many tokens at most lie in chunks of a stretch."""
-        return min(stretch_length(part, self.shape[-1], self.device), self.shape[1] + CHUNK)
 
 
 def rows(x: Tensor) -> Tensor:
@@ -151,11 +154,7 @@ def forward(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, ga
     with exactly(v):
         whole = Sequences(torch_way.values, BOTH, r, w, k, v, a, b, gate)
         with whole.sides(v.shape) as (y,):
-
-            def values(part: Part, scratch: Scratch) -> None:
-                whole.values(part, None, y, scratch)
-
-            whole.run(values, SCRATCH)
+            whole.run(SCRATCH, lambda part: (part.of(y),))
             return together(y, v.dtype)
 
 
@@ -166,13 +165,9 @@ def backward(
     with exactly(v):
         inputs = r, w, k, v, a, b
         whole = Sequences(torch_way.gradients, BOTH, *inputs, gate)
-        dy, dtypes = dy.contiguous(), [x.dtype for x in (*inputs, gate)]
+        dy, dtypes = rows(dy), [x.dtype for x in (*inputs, gate)]
         with whole.sides(*(x.shape for x in (*inputs, gate[..., None]))) as found:
-
-            def gradients(part: Part, scratch: Scratch) -> None:
-                whole.gradients(part, dy, found, scratch)
-
-            whole.run(gradients, SCRATCH_BACK)
+            whole.run(SCRATCH_BACK, lambda part: (dy, [part.of(x) for x in found]))
             dr, dw, dk, dv, da, db, dgate = map(together, found, dtypes)
             return dr, dw, dk, dv, da, db, dgate[..., 0]
 
@@ -183,14 +178,13 @@ def sweep(
     """As `sweep_op.wkv7_sweep`."""
     with exactly(v):
         whole = Sequences(torch_way.values, (reverse,), r, w, k, v, a, b)
-        y = v.new_empty(1, *v.shape, dtype=whole.dtype)
-        after = torch.empty_like(state)
+        y, after = v.new_empty(1, *v.shape, dtype=whole.dtype), torch.empty_like(state)
 
-        def values(part: Part, scratch: Scratch) -> None:
-            (first, last), (left, right) = part.batch, part.heads
-            own = state[first:last, left:right]
-            reached = whole.values(part, own.flatten(0, 1).transpose(1, 2), y, scratch)
-            after[first:last, left:right] = reached.transpose(1, 2).view(own.shape)
+        def of(part: Part, states: Tensor) -> Tensor:
+            return states[slice(*part.batch), slice(*part.heads)].transpose(2, 3)
 
-        whole.run(values, SCRATCH)
+        reached = whole.run(SCRATCH, lambda part: (part.of(y),), lambda part: of(part, state).flatten(0, 1))
+        for part, found in zip(whole.parts, reached, strict=True):
+            there = of(part, after)
+            there.copy_(found.view(there.shape))
         return y[0].to(v.dtype), after

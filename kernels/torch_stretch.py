@@ -12,9 +12,9 @@ from .torch_parts import Part
 from .torch_scratch import Scratch, memory
 
 ELEMENTS_CPU = 2**16
-"""Of each input in a part's stretch on a CPU: a quarter of a megabyte in float32, so that all stays in the caches."""
+"""Of each input in a stretch of one direction on a CPU: 256 KiB in float32, so that all stays in the caches."""
 
-ELEMENTS = 2**23
+ELEMENTS = 2**22
 """The same on other devices, which want more work at once."""
 
 
@@ -263,7 +263,7 @@ def stretch_length(part: Part, channels: int, device: torch.device) -> int:
     """How many tokens of a part to take at once, in whole spans."""
     most = ELEMENTS_CPU if device.type == "cpu" else ELEMENTS
     span = SPAN * CHUNK
-    return max(most // (part.breadth * channels * span), 1) * span
+    return max(most // (part.sequences * part.width * channels * span), 1) * span
 
 
 def places(shape: torch.Size, part: Part, device: torch.device) -> Places:

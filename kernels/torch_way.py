@@ -3,6 +3,7 @@
 All of this, and what it calls, keeps to what TorchScript knows: see `torch_script`.
 """
 
+import torch
 from torch import Tensor
 
 from . import torch_halves, torch_quotients
@@ -16,11 +17,11 @@ from .torch_stretch import Place, Places, Tokens, cut_into, put, rates, shares, 
 def values(
     tokens: Tokens,
     places: Places,
-    state: Tensor,
-    y: Tensor,
     span: int,
     constants: Constants,
     scratch: Scratch,
+    state: Tensor,
+    y: Tensor,
 ) -> None:
     """Values of one part.
 
@@ -28,14 +29,14 @@ def values(
     ----------
     tokens : Tokens
     places : Places
-    state : Tensor, ``(M, N, N)``
-        Key channels × value channels, before the first; becomes that after the last.
-    y : Tensor, ``(directions, batch, T, heads, N)``
-        Of the part, to be filled in.
     span : int
         As `torch_quotients.longest_span` gives it.
     constants : Constants
     scratch : Scratch
+    state : Tensor, ``(M, N, N)``
+        Key channels × value channels, before the first stretch; becomes that after the last.
+    y : Tensor, ``(directions, batch, T, heads, N)``
+        Of the part, to be filled in.
     """
     for which in range(stretch_count(places)):
         place = stretch(places, which)
@@ -63,13 +64,13 @@ def value(
 
 def gradients(
     tokens: Tokens,
-    dy: Tensor,
     places: Places,
-    state: Tensor,
-    dtokens: list[Tensor],
     span: int,
     constants: Constants,
     scratch: Scratch,
+    state: Tensor,
+    dy: Tensor,
+    dtokens: list[Tensor],
 ) -> None:
     """Gradients of one part. States are kept where stretches begin; all else is computed again.
 
@@ -77,17 +78,17 @@ def gradients(
     ----------
     tokens : Tokens
         With a gate.
-    dy : Tensor, ``(B * T * H, N)``
-        Gradient of y.
     places : Places
-    state : Tensor, ``(M, N, N)``
-        Before the first; overwritten.
-    dtokens : list of Tensor, ``(directions, batch, T, heads, N)``
-        By r, w, k, v, a, b of the part, and by its gate, ``(directions, batch, T, heads, 1)``, to be filled in.
     span : int
         As for `values`.
     constants : Constants
     scratch : Scratch
+    state : Tensor, ``(M, N, N)``
+        Before the first stretch; overwritten.
+    dy : Tensor, ``(B * T * H, N)``
+        Gradient of y.
+    dtokens : list of Tensor, ``(directions, batch, T, heads, N)``
+        By r, w, k, v, a, b of the part, and by its gate, ``(directions, batch, T, heads, 1)``, to be filled in.
     """
     before = [state.clone()]
     count = stretch_count(places)
@@ -137,7 +138,7 @@ def gradient(
     share = shares(gate, place)
     dscaled = by_tokens.readers[:, place.chunk :]
     bare = cut_into("bare r", tokens.r, place, scratch)
-    dshare = (dscaled * bare).sum(-1, keepdim=True)
+    dshare = torch.mul(dscaled, bare, out=bare).sum(-1, keepdim=True)
     dshare.view(-1, place.sequences, place.chunk)[:, place.second :].neg_()  # its share is 1 - gate
     dscaled *= share
     log_d = by_tokens.log_d
