@@ -12,6 +12,11 @@ def listed_cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
+def core_count() -> int:
+    """How many there are: all of the machine's where the system doesn't tell."""
+    return len(listed_cores()) or os.cpu_count() or 1
+
+
 def stay_on(core: int) -> None:
     """Keep this thread on a core, where the system lets it."""
     if sys.platform == "linux":

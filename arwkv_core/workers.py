@@ -12,6 +12,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Generic
 
 from .batch import BatchProgress, Result, Task
+from .cores import core_count
 from .errors import ArwkvError
 from .results import Failure
 from .worker import DONE, FATAL, PROGRESS, READY, serve
@@ -89,7 +90,7 @@ def threads_per_job(jobs: int) -> int | None:
 
 def usable_cores() -> int:
     """Return how many cores this process may use: those that the system and ``OMP_NUM_THREADS`` leave it."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = core_count()
     with suppress(ValueError):
         cores = min(cores, int(os.environ.get("OMP_NUM_THREADS", cores)))
     return max(1, cores)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from arwkv_core import __version__
+from arwkv_core.cores import core_count
 
 FLAGS = (
     "avx2",
@@ -58,11 +58,6 @@ def cpu_flags() -> list[str]:
     return [flag for flag in FLAGS if features.get(flag)]
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def version_of(package: str) -> str | None:
     """Version of an installed package; None if it isn't."""
     try:
@@ -80,7 +75,7 @@ def describe_machine() -> dict[str, Any]:
         "cpu": cpu_name(),
         "architecture": platform.machine(),
         "flags": cpu_flags(),
-        "cores": cores(),
+        "cores": core_count(),
         "threads": torch.get_num_threads(),
         "system": f"{platform.system()} {platform.release()}",
         "versions": {

@@ -7,7 +7,8 @@ import platform
 from collections.abc import Iterator
 from typing import Any
 
-from arwkv_core.benchmark.machine import cores, cpu_flags, cpu_name
+from arwkv_core.benchmark.machine import cpu_flags, cpu_name
+from arwkv_core.cores import core_count
 
 from .check import Check
 
@@ -21,7 +22,7 @@ def check_processor() -> Iterator[Check]:
     yield Check(SECTION, "name", f"{cpu_name()} ({platform.machine()})")
     yield Check(SECTION, "flags", ", ".join(cpu_flags()) or "none of those that our paths go by")
     yield Check(SECTION, "torch's level", torch.backends.cpu.get_cpu_capability())
-    yield _threads(cores(), torch.get_num_threads())
+    yield _threads(core_count(), torch.get_num_threads())
     libraries: dict[str, Any] = {  # Any: they are not typed
         "oneDNN": torch.backends.mkldnn,
         "MKL": torch.backends.mkl,
