@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+from arwkv_core.interrupts import deferred_interrupts
+
 _pool: ThreadPoolExecutor | None = None
 _forked = False
 
@@ -83,38 +85,44 @@ def run_on_threads(work: Any, argument: int, threads: int) -> None:
 
 
 def has_team() -> bool:
-    """Whether there is a team of torch's own, whose threads its operations don't share out further."""
+    """Whether torch's own team of threads can be had. An operation that one of them calls stays on that thread."""
     return not _forked and _openmp() is not None
 
 
 def call_on_team(tasks: Sequence[Callable[[], None]], threads: int) -> None:
     """Call Python functions side by side on torch's own threads, where each torch operation then takes one.
 
-    The first exception of one is raised again when all that had begun are done; others don't begin then.
+    The first exception of one is raised again when all that had begun are done; others don't begin then. Signals that
+    end the work wait for all: where this thread goes from native code to Python or back, nobody could hear of them.
 
     Parameters
     ----------
     tasks : sequence of callable
-        They know nothing of this thread's modes, such as ``torch.inference_mode``.
+        They must set modes themselves, such as ``torch.inference_mode``: threads don't know of one another's.
     threads : int
         As for `run_on_threads`.
     """
-    waiting, errors = deque(tasks), list[BaseException]()
+    waiting, done, errors = deque(tasks), deque[bool](), list[BaseException]()
 
     def work(_: int) -> None:
-        while True:
-            try:
-                task = waiting.popleft()
-            except IndexError:
-                return
-            try:
+        try:
+            while waiting:
+                try:
+                    task = waiting.popleft()
+                except IndexError:  # another thread was faster
+                    return
                 task()
-            except (
-                BaseException
-            ) as error:  # an interruption, too: nobody behind the native call could hear of it
-                waiting.clear()
-                errors.append(error)
+                done.append(True)
+        except BaseException as error:  # nobody behind the native call could hear of it
+            waiting.clear()
+            errors.append(error)
 
-    run_on_threads(ctypes.CFUNCTYPE(None, ctypes.c_int64)(work), 0, threads)
-    if errors:
-        raise errors[0]
+    with deferred_interrupts():
+        run_on_threads(ctypes.CFUNCTYPE(None, ctypes.c_int64)(work), 0, threads)
+    try:
+        if errors:
+            raise errors[0]
+        if len(done) < len(tasks):
+            raise RuntimeError("a signal's handler has raised an exception between two tasks")
+    finally:
+        errors.clear()  # or they would refer to themselves, by their tracebacks

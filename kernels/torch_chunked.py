@@ -1,8 +1,9 @@
 """The backend ``torch``: Bi-WKV-7 in chunks, in plain torch, for every device that has no kernel of its own.
 
 Sequences go through in stretches of some chunks: one direction from the beginning, the other from the end. What is
-needed on the way is of the size of a stretch. On a CPU each thread has its own part of the sequences, and goes its way
-without the others; on other devices, one part is all of them, with both directions side by side.
+needed on the way is of the size of a stretch. On a CPU, where they are long enough, each thread has its own part of the
+sequences, and goes its way without the others; on other devices, one part is all of them, with both directions side by
+side.
 """
 
 import contextlib
@@ -25,11 +26,11 @@ from .torch_stretch import Tokens, places, stretch_length
 BOTH = (False, True)
 """The two directions: as time runs, and reversed."""
 
-SCRATCH = 20
-"""How many numbers values come about with, for each number of an input in a stretch."""
+SCRATCH = 18
+"""How many numbers values come about with, for each number of an input in a stretch: 16, and some for alignment."""
 
-SCRATCH_BACK = 60
-"""The same for gradients: 38, and for the last stretch, which comes first and is shorter, once more."""
+SCRATCH_BACK = 64
+"""The same for gradients: up to 37, and most of them twice where the last stretch, which comes first, is shorter."""
 
 
 def precision(x: Tensor) -> torch.dtype:
@@ -75,13 +76,15 @@ class Sequences:
         gate: Tensor | None = None,
     ) -> None:
         self.shape, self.device, self.dtype = v.shape, v.device, precision(v)
-        share = None if gate is None else gate.to(self.dtype).contiguous().view(-1)
-        self._tokens = Tokens(rows(r), rows(w), rows(k), rows(v), rows(a), rows(b), share)
+        flat_gate = None if gate is None else gate.to(self.dtype).contiguous().view(-1)
+        self._tokens = Tokens(flat(r), flat(w), flat(k), flat(v), flat(a), flat(b), flat_gate)
         self._span = torch_quotients.longest_span(w)
         self._constants = constants(CHUNK, self.dtype, self.device)
-        script = compiled(way) if v.device.type == "cpu" else None
+        # Without a team, there is no need: and a forked child must not compile what its parent may have half done.
+        script = compiled(way) if v.device.type == "cpu" and has_team() else None
         self._way = script or way
-        threads = torch.get_num_threads() if script and has_team() else 1
+        # In float64, MKL's bits depend on the thread.
+        threads = torch.get_num_threads() if script and self.dtype == torch.float32 else 1
         self.parts = parts(v.shape, directions, threads)
 
     def run(
@@ -89,7 +92,8 @@ class Sequences:
         floats: int,
         own: Callable[[Part], tuple[object, ...]],
         before: Callable[[Part], Tensor] | None = None,
-    ) -> list[Tensor]:
+        after: Callable[[Part, Tensor], object] | None = None,
+    ) -> None:
         """Take all parts their way, each with its ``own`` arguments.
 
         Parameters
@@ -99,12 +103,9 @@ class Sequences:
         own : callable
             The last arguments of the way for a part.
         before : callable, optional
-            The state before a part, ``(M, N, N)``, if it isn't empty.
-
-        Returns
-        -------
-        list of Tensor, ``(M, N, N)``
-            What has become of the states.
+            The state before a part, ``(M, N, N)``, if it isn't 0.
+        after : callable, optional
+            Takes the state after it, which lies in scratch memory.
         """
         channels, states, tasks = self.shape[-1], [], []
         with contextlib.ExitStack() as lent:
@@ -123,7 +124,9 @@ class Sequences:
                 tasks[0]()
             else:
                 call_on_team(tasks, torch.get_num_threads())
-            return [state.clone() for state in states]
+            if after is not None:
+                for part, state in zip(self.parts, states, strict=True):
+                    after(part, state)
 
     def _take(self, *given: object) -> None:
         with torch.inference_mode(), as_written():
@@ -137,7 +140,7 @@ class Sequences:
             yield [memory(scratch, str(i), [2, *shape]) for i, shape in enumerate(shapes)]
 
 
-def rows(x: Tensor) -> Tensor:
+def flat(x: Tensor) -> Tensor:
     """All tokens of ``(B, T, H, N)``, one a row."""
     return x.contiguous().view(-1, x.shape[-1])
 
@@ -165,7 +168,7 @@ def backward(
     with exactly(v):
         inputs = r, w, k, v, a, b
         whole = Sequences(torch_way.gradients, BOTH, *inputs, gate)
-        dy, dtypes = rows(dy), [x.dtype for x in (*inputs, gate)]
+        dy, dtypes = flat(dy), [x.dtype for x in (*inputs, gate)]
         with whole.sides(*(x.shape for x in (*inputs, gate[..., None]))) as found:
             whole.run(SCRATCH_BACK, lambda part: (dy, [part.of(x) for x in found]))
             dr, dw, dk, dv, da, db, dgate = map(together, found, dtypes)
@@ -178,13 +181,14 @@ def sweep(
     """As `sweep_op.wkv7_sweep`."""
     with exactly(v):
         whole = Sequences(torch_way.values, (reverse,), r, w, k, v, a, b)
-        y, after = v.new_empty(1, *v.shape, dtype=whole.dtype), torch.empty_like(state)
+        y, reached = v.new_empty(1, *v.shape, dtype=whole.dtype), torch.empty_like(state)
 
         def of(part: Part, states: Tensor) -> Tensor:
             return states[slice(*part.batch), slice(*part.heads)].transpose(2, 3)
 
-        reached = whole.run(SCRATCH, lambda part: (part.of(y),), lambda part: of(part, state).flatten(0, 1))
-        for part, found in zip(whole.parts, reached, strict=True):
-            there = of(part, after)
+        def after(part: Part, found: Tensor) -> None:
+            there = of(part, reached)
             there.copy_(found.view(there.shape))
-        return y[0].to(v.dtype), after
+
+        whole.run(SCRATCH, lambda part: (part.of(y),), lambda part: of(part, state).flatten(0, 1), after)
+        return y[0].to(v.dtype), reached

@@ -31,7 +31,7 @@ CHUNK = 16
 SPAN = 2
 """Most chunks that share a scale. More would save little, and so many do with all decays that the model gives.
 
-Stretches are made of whole spans, so that no sequence's bits depend on those beside it.
+Stretches are made of whole spans, so that a sequence's values, in float32, have the same bits whatever lies beside it.
 """
 
 

@@ -51,8 +51,9 @@ def scan(
     by_second = in_turn(scratch, name + "by second", write_second, sequences, reverse)
     second = in_turn(scratch, name + "second", given, sequences, reverse)
     factor = in_turn(scratch, name + "decay", decay.transpose(1, 2), sequences, reverse)
-    state = in_turn(scratch, name + "states", states.flatten(0, 1), sequences, reverse)
-    count, keeps = len(reader), len(state) > 1
+    count, keeps = len(reader), states.shape[0] > 1
+    of_states = name + ("states" if keeps else "state")
+    state = in_turn(scratch, of_states, states.flatten(0, 1), sequences, reverse)
     if span == 0:
         for i in range(count):
             old, new = state[i if keeps else 0], state[i + 1 if keeps else 0]

@@ -230,7 +230,7 @@ def put(found: Tensor, which: int, place: Place, whole: Tensor, scratch: Scratch
             out.copy_(ordered)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)  # two for each part
 def rows_of(length: int, tokens: int, heads: int, part: Part, device: torch.device) -> Rows:
     """Those of a part of sequences ``(B, T, H)``."""
     with torch.inference_mode(False):  # or nobody outside of that mode could use them later
@@ -251,7 +251,7 @@ def rows_of_tokens(length: int, part: Part, count: int, device: torch.device) ->
     return torch.stack(parts, 1).flatten(2)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def steps_of(heads: int, part: Part, device: torch.device) -> Tensor:
     """`Places.later`."""
     with torch.inference_mode(False):

@@ -1,6 +1,7 @@
 """Kernels are called from many threads, and from forked children, at any time."""
 
 import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -68,7 +69,7 @@ def test_a_team_does_each_task_once(count: int, openmp: bool, monkeypatch: pytes
     assert sorted(done) == list(range(count))
 
 
-@pytest.mark.parametrize("error", [ValueError("of a task"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [ValueError("of a task"), IndexError("of a task"), KeyboardInterrupt()])
 def test_what_a_task_of_a_team_raises_is_raised(error: BaseException) -> None:
     def fail() -> None:
         raise error
@@ -76,6 +77,53 @@ def test_what_a_task_of_a_team_raises_is_raised(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught:
         threads.call_on_team([fail, fail, fail], 2)
     assert caught.value is error
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process can't send itself Ctrl-C there")
+def test_an_interruption_of_a_team_is_never_lost() -> None:
+    """It comes at any moment, also on the way between native code and Python, where exceptions are only printed."""
+    done: list[int] = []
+
+    def interrupt(task: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append(task)
+
+    for tasks in range(1, 6):
+        done.clear()
+        with pytest.raises(KeyboardInterrupt):
+            threads.call_on_team([partial(interrupt, i) for i in range(tasks)], 2)
+        assert sorted(done) == list(range(tasks))
+
+
+def test_a_task_that_was_never_begun_does_not_go_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception of a signal's handler that only ctypes hears of may take one along."""
+    monkeypatch.setattr(threads, "run_on_threads", lambda work, argument, count: None)
+    with pytest.raises(RuntimeError, match="between two tasks"):
+        threads.call_on_team([lambda: None], 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_that_is_forked_while_another_thread_compiles() -> None:
+    program = """
+import os, sys, threading, torch
+from arwkv_kernels import bi_wkv7, torch_script
+x = torch.full((1, 20, 1, 64), -0.5)
+call = lambda: bi_wkv7(x, x, x, x, x, x, x[..., 0])
+thread = threading.Thread(target=call)
+thread.start()
+while not torch_script._lock.locked():
+    pass
+child = os.fork()
+if child == 0:
+    os._exit(0 if call().isfinite().all() else 1)
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    environment = os.environ | {"ARWKV_BACKEND": "torch", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, timeout=120, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(not threads.has_team(), reason="torch's OpenMP can't be reached on this system")

@@ -17,12 +17,13 @@ from arwkv_kernels import (
     torch_chunks,
     torch_parts,
     torch_quotients,
+    torch_scan,
+    torch_scratch,
     torch_script,
     torch_stretch,
     torch_way,
     wkv7_sweep,
 )
-from arwkv_kernels.torch_scratch import scratch_memory
 from arwkv_kernels.workspace import free_workspaces
 
 
@@ -220,7 +221,7 @@ def test_the_inverse_is_that_of_substitution() -> None:
     one = torch.eye(16, dtype=torch.float64)
     exact = torch.linalg.solve_triangular(one - strict, one.expand(5, -1, -1), upper=False)
     constants = torch_chunks.constants(16, torch.float64, torch.device("cpu"))
-    with scratch_memory(1 << 14, torch.float64, torch.device("cpu")) as scratch:
+    with torch_scratch.scratch_memory(1 << 14, torch.float64, torch.device("cpu")) as scratch:
         cases.assert_close("inverse", torch_chunks.inverse(strict, constants, scratch), exact, 1e-13)
 
 
@@ -243,8 +244,33 @@ def test_parts_are_all_and_no_more(
     assert (seen == 1).all()
 
 
-def test_small_sequences_stay_on_one_thread() -> None:
-    assert len(torch_parts.parts(torch.Size((1, 16, 1, 64)), (False, True), 8)) <= 2
+def test_small_sequences_stay_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert len(torch_parts.parts(torch.Size((1, 5, 3, 64)), (False, True), 8)) == 1
+    assert len(torch_parts.parts(torch.Size((1, 4096, 3, 64)), (False, True), 8)) == 6
+
+
+def test_pieces_that_are_cut_once_lie_where_they_would_be_cut_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_chunked, "compiled", lambda way: None)
+    monkeypatch.setattr(torch_stretch, "ELEMENTS_CPU", 1 << 12)
+    in_turn = torch_scratch.in_turn
+    found: list[str] = []
+
+    def checked(
+        scratch: torch_scratch.Scratch, name: str, x: Tensor, sequences: int, reverse: bool
+    ) -> list[Tensor]:
+        found.append(name)
+        given = in_turn(scratch, name, x, sequences, reverse)
+        wanted = x.view(-1, sequences, *x.shape[1:]).unbind()[:: -1 if reverse else 1]
+        for piece, now in zip(given, wanted, strict=True):
+            assert (piece.data_ptr(), piece.stride()) == (now.data_ptr(), now.stride()), name
+        return given
+
+    monkeypatch.setattr(torch_scan, "in_turn", checked)
+    for decay in ("trained", "total"):
+        for tokens in (33, 161):
+            values_and_gradients(cases.inputs(2, tokens, 2, decay), cases.incoming(2, tokens, 2))
+    assert len(set(found)) == 17
 
 
 @pytest.mark.parametrize("failure", [OSError("no source"), RuntimeError("unsupported"), None])
