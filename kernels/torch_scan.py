@@ -58,9 +58,8 @@ def scan(
         for i in range(count):
             old, new = state[i if keeps else 0], state[i + 1 if keeps else 0]
             finds[i].baddbmm_(reader[i], old)
-            torch.mul(old, factor[i], out=new).baddbmm_(by_first[i], first[i]).baddbmm_(
-                by_second[i], second[i]
-            )
+            torch.mul(old, factor[i], out=new)
+            new.baddbmm_(by_first[i], first[i]).baddbmm_(by_second[i], second[i])
     elif keeps:
         if reverse:
             state[0].mul_(factor[0])
@@ -69,9 +68,8 @@ def scan(
             finds[i].baddbmm_(reader[i], old)
             torch.baddbmm(old, by_first[i], first[i], out=new).baddbmm_(by_second[i], second[i])
             if reverse:
-                if (
-                    i + 1 < count and (count - 1 - i) % span == 0
-                ):  # the chunk that comes next is the last of its span
+                next_ends_its_span = i + 1 < count and (count - 1 - i) % span == 0
+                if next_ends_its_span:
                     new.mul_(factor[i + 1])
             elif (i + 1) % span == 0 or i + 1 == count:
                 new.mul_(factor[i])
