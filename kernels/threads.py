@@ -106,7 +106,7 @@ def call_on_team(tasks: Sequence[Callable[[], None]], threads: int) -> None:
 
     def work(_: int) -> None:
         try:
-            while waiting:
+            while True:
                 try:
                     task = waiting.popleft()
                 except IndexError:  # another thread was faster

@@ -118,8 +118,8 @@ class Sequences:
                 state = memory(scratch, "state", [part.breadth, channels, channels])
                 states.append(state.zero_() if before is None else state.copy_(before(part)))
                 stretches = places(self.shape, part, self.device)
-                given = (self._tokens, stretches, self._span, self._constants, scratch, state, *own(part))
-                tasks.append(partial(self._take, *given))
+                given = torch_way.Given(self._tokens, stretches, self._span, self._constants, scratch)
+                tasks.append(partial(self._take, given, state, *own(part)))
             if len(tasks) == 1:
                 tasks[0]()
             else:
@@ -128,9 +128,9 @@ class Sequences:
                 for part, state in zip(self.parts, states, strict=True):
                     after(part, state)
 
-    def _take(self, *given: object) -> None:
+    def _take(self, *arguments: object) -> None:
         with torch.inference_mode(), as_written():
-            self._way(*given)
+            self._way(*arguments)
 
     @contextlib.contextmanager
     def sides(self, *shapes: torch.Size) -> Iterator[list[Tensor]]:

@@ -46,12 +46,15 @@ class Rows(NamedTuple):
     first : Tensor, ``(n, directions, batch * heads * C)``
         Which row of `Tokens` belongs to each token of the chunks, if it is the first stretch. What the last chunk lacks
         is taken from the last token.
+    later : Tensor, ``(directions, 1)``
+        By what these change for each token by which a stretch begins later.
     back_one, back_two : Tensor, ``(1 or 2, directions, batch * length * heads)``
         The other way, for results that have one row a token, or two: which row of chunks ``(X * C, N)`` or
         ``(X * 2 * C, N)`` belongs to each token of each direction. Tokens are in their own order.
     """
 
     first: Tensor
+    later: Tensor
     back_one: Tensor
     back_two: Tensor
 
@@ -63,8 +66,6 @@ class Places(NamedTuple):
     ----------
     rows, last_rows : Rows
         Of all stretches but the last, and of that.
-    later : Tensor, ``(directions, 1)``
-        By what rows change for each token by which a stretch begins later.
     reversed : list of bool
         Whether each direction is.
     tokens, length : int
@@ -73,16 +74,18 @@ class Places(NamedTuple):
         C.
     sequences : int
         M: directions, sequences and heads.
+    second : int
+        The first of these that runs against time.
     """
 
     rows: Rows
     last_rows: Rows
-    later: Tensor
     reversed: list[bool]
     tokens: int
     length: int
     chunk: int
     sequences: int
+    second: int
 
 
 class Place(NamedTuple):
@@ -98,10 +101,8 @@ class Place(NamedTuple):
         The first token of each direction, as time runs.
     length : int
         How many tokens.
-    chunk, sequences : int
+    chunk, sequences, second : int
         As in `Places`.
-    second : int
-        The first of the sequences that runs against time.
     rest : int
         How many tokens the last chunk has, or 0 if it lacks none. What it lacks counts as 0.
     """
@@ -127,20 +128,15 @@ def stretch(places: Places, which: int) -> Place:
     start = which * places.length
     stop = min(start + places.length, places.tokens)
     rows = places.last_rows if which + 1 == stretch_count(places) else places.rows
-    starts: list[int] = []
-    second = 0
-    for reverse in places.reversed:
-        starts.append(places.tokens - stop if reverse else start)
-        second += 0 if reverse else places.sequences // len(places.reversed)
     return Place(
-        torch.add(rows.first, places.later, alpha=start).view(-1),
+        torch.add(rows.first, rows.later, alpha=start).view(-1),
         rows.back_one,
         rows.back_two,
-        starts,
+        [places.tokens - stop if reverse else start for reverse in places.reversed],
         stop - start,
         places.chunk,
         places.sequences,
-        second,
+        places.second,
         (stop - start) % places.chunk,
     )
 
@@ -152,9 +148,14 @@ def cut(x: Tensor, place: Place, out: Tensor) -> Tensor:
         torch.index_select(x, 0, place.rows, out=rows)
     else:
         rows.copy_(x.index_select(0, place.rows))
+    return end(out, place)
+
+
+def end(x: Tensor, place: Place) -> Tensor:
+    """Set to 0 what the last of chunks ``(X, C, N)`` lacks."""
     if place.rest > 0:
-        out[-place.sequences :, place.rest :].zero_()
-    return out
+        x[-place.sequences :, place.rest :].zero_()
+    return x
 
 
 def cut_into(name: str, x: Tensor, place: Place, scratch: Scratch) -> Tensor:
@@ -168,10 +169,7 @@ def rates(tokens: Tokens, place: Place, constants: Constants, scratch: Scratch, 
     rate = cut_into("rate", tokens.w, place, scratch)
     if not bounded:
         rate.clamp_(max=constants.most_w)
-    rate.mul_(constants.log2_e).exp2_()
-    if place.rest > 0:
-        rate[-place.sequences :, place.rest :].zero_()
-    return rate
+    return end(rate.mul_(constants.log2_e).exp2_(), place)
 
 
 def shares(gate: Tensor, place: Place) -> Tensor:
@@ -181,26 +179,29 @@ def shares(gate: Tensor, place: Place) -> Tensor:
     return share.view(-1, place.chunk, 1)
 
 
-def readers_of(tokens: Tokens, place: Place, scratch: Scratch, wants_r: bool) -> Tensor:
-    """a, or a and r, ``(X, 1 or 2, C, N)``, until writers are asked for."""
-    count, gate = place.rows.shape[0] // place.chunk, tokens.gate
-    gathered = memory(scratch, "gathered", [2, count, place.chunk, tokens.a.shape[1]])
-    cut(tokens.a, place, gathered[0])
-    if not wants_r:
-        return gathered[:1].transpose(0, 1)
-    r = cut(tokens.r, place, gathered[1])
-    if gate is not None:
-        r *= shares(gate, place)
+def gather(tensors: list[Tensor], place: Place, scratch: Scratch) -> Tensor:
+    """One or two in chunks, ``(X, 1 or 2, C, N)``, until others are gathered."""
+    shape = [2, place.rows.shape[0] // place.chunk, place.chunk, tensors[0].shape[1]]
+    gathered = memory(scratch, "gathered", shape)[: len(tensors)]
+    for x, out in zip(tensors, gathered.unbind()):  # noqa: B905 (TorchScript's zip knows no strict)
+        cut(x, place, out)
     return gathered.transpose(0, 1)
+
+
+def readers_of(tokens: Tokens, place: Place, scratch: Scratch, wants_r: bool) -> Tensor:
+    """a, or a and r, as `gather` gives them; r with each direction's share in y, if there is a gate."""
+    gate = tokens.gate
+    if not wants_r:
+        return gather([tokens.a], place, scratch)
+    readers = gather([tokens.a, tokens.r], place, scratch)
+    if gate is not None:
+        readers.select(1, 1).mul_(shares(gate, place))
+    return readers
 
 
 def writers_of(tokens: Tokens, place: Place, scratch: Scratch) -> Tensor:
-    """b and k, ``(X, 2, C, N)``, until readers are asked for."""
-    count = place.rows.shape[0] // place.chunk
-    gathered = memory(scratch, "gathered", [2, count, place.chunk, tokens.b.shape[1]])
-    cut(tokens.b, place, gathered[0])
-    cut(tokens.k, place, gathered[1])
-    return gathered.transpose(0, 1)
+    """b and k, as `gather` gives them."""
+    return gather([tokens.b, tokens.k], place, scratch)
 
 
 def put(found: Tensor, which: int, place: Place, whole: Tensor, scratch: Scratch) -> None:
@@ -239,7 +240,9 @@ def rows_of(length: int, tokens: int, heads: int, part: Part, device: torch.devi
         times = torch.cat([tokens - 1 - steps if reverse else steps for reverse in part.directions], 1)
         sequences = torch.arange(*part.batch, device=device).view(-1, 1, 1) * tokens
         rows = (times + sequences) * heads + torch.arange(*part.heads, device=device).view(-1, 1)
-        return Rows(rows.flatten(2), *(rows_of_tokens(length, part, count, device) for count in (1, 2)))
+        later = torch.tensor([-heads if reverse else heads for reverse in part.directions], device=device)
+        back = (rows_of_tokens(length, part, count, device) for count in (1, 2))
+        return Rows(rows.flatten(2), later.view(-1, 1), *back)
 
 
 def rows_of_tokens(length: int, part: Part, count: int, device: torch.device) -> Tensor:
@@ -249,14 +252,6 @@ def rows_of_tokens(length: int, part: Part, count: int, device: torch.device) ->
     rows = rows.reshape(len(part.directions), count, part.sequences, -1, part.width)[:, :, :, :length]
     parts = [x.flip(2) if reverse else x for reverse, x in zip(part.directions, rows, strict=True)]
     return torch.stack(parts, 1).flatten(2)
-
-
-@lru_cache(maxsize=256)
-def steps_of(heads: int, part: Part, device: torch.device) -> Tensor:
-    """`Places.later`."""
-    with torch.inference_mode(False):
-        steps = [-heads if reverse else heads for reverse in part.directions]
-        return torch.tensor(steps, device=device).view(-1, 1)
 
 
 def stretch_length(part: Part, channels: int, device: torch.device) -> int:
@@ -274,10 +269,10 @@ def places(shape: torch.Size, part: Part, device: torch.device) -> Places:
     return Places(
         rows_of(length, tokens, heads, part, device),
         rows_of(last, tokens, heads, part, device),
-        steps_of(heads, part, device),
         list(part.directions),
         tokens,
         length,
         CHUNK,
         part.breadth,
+        part.breadth // len(part.directions) * part.directions.count(False),
     )

@@ -3,6 +3,8 @@
 All of this, and what it calls, keeps to what TorchScript knows: see `torch_script`.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -14,46 +16,46 @@ from .torch_scratch import Scratch, memory
 from .torch_stretch import Place, Places, Tokens, cut_into, put, rates, shares, stretch, stretch_count
 
 
-def values(
-    tokens: Tokens,
-    places: Places,
-    span: int,
-    constants: Constants,
-    scratch: Scratch,
-    state: Tensor,
-    y: Tensor,
-) -> None:
-    """Values of one part.
+class Given(NamedTuple):
+    """What a part goes its way with.
 
-    Parameters
+    Attributes
     ----------
     tokens : Tokens
+        With a gate, if gradients are wanted.
     places : Places
     span : int
         As `torch_quotients.longest_span` gives it.
     constants : Constants
     scratch : Scratch
+    """
+
+    tokens: Tokens
+    places: Places
+    span: int
+    constants: Constants
+    scratch: Scratch
+
+
+def values(given: Given, state: Tensor, y: Tensor) -> None:
+    """Values of one part.
+
+    Parameters
+    ----------
+    given : Given
     state : Tensor, ``(M, N, N)``
         Key channels × value channels, before the first stretch; becomes that after the last.
     y : Tensor, ``(directions, batch, T, heads, N)``
         Of the part, to be filled in.
     """
-    for which in range(stretch_count(places)):
-        place = stretch(places, which)
-        found = value(tokens, place, state, True, span, constants, scratch)
-        put(found, 1, place, y, scratch)
+    for which in range(stretch_count(given.places)):
+        place = stretch(given.places, which)
+        put(value(given, place, state, True), 1, place, y, given.scratch)
 
 
-def value(
-    tokens: Tokens,
-    place: Place,
-    state: Tensor,
-    wants_y: bool,
-    span: int,
-    constants: Constants,
-    scratch: Scratch,
-) -> Tensor:
+def value(given: Given, place: Place, state: Tensor, wants_y: bool) -> Tensor:
     """s, or s and y, of one stretch, ``(X, C or 2 * C, N)``, in scratch memory. The state becomes that after it."""
+    tokens, span, constants, scratch = given.tokens, given.span, given.constants, given.scratch
     if span > 0:
         chunks, _ = torch_quotients.prepare(tokens, place, span, wants_y, constants, scratch)
     else:
@@ -62,27 +64,12 @@ def value(
     return run(chunks, v, state[None], wants_y, constants, scratch).found
 
 
-def gradients(
-    tokens: Tokens,
-    places: Places,
-    span: int,
-    constants: Constants,
-    scratch: Scratch,
-    state: Tensor,
-    dy: Tensor,
-    dtokens: list[Tensor],
-) -> None:
+def gradients(given: Given, state: Tensor, dy: Tensor, dtokens: list[Tensor]) -> None:
     """Gradients of one part. States are kept where stretches begin; all else is computed again.
 
     Parameters
     ----------
-    tokens : Tokens
-        With a gate.
-    places : Places
-    span : int
-        As for `values`.
-    constants : Constants
-    scratch : Scratch
+    given : Given
     state : Tensor, ``(M, N, N)``
         Before the first stretch; overwritten.
     dy : Tensor, ``(B * T * H, N)``
@@ -91,31 +78,24 @@ def gradients(
         By r, w, k, v, a, b of the part, and by its gate, ``(directions, batch, T, heads, 1)``, to be filled in.
     """
     before = [state.clone()]
-    count = stretch_count(places)
+    count = stretch_count(given.places)
     for which in range(count - 1):
-        value(tokens, stretch(places, which), state, False, span, constants, scratch)
+        value(given, stretch(given.places, which), state, False)
         before.append(state.clone())
-    dstate = memory(scratch, "dstate", list(state.shape)).zero_()
+    dstate = memory(given.scratch, "dstate", list(state.shape)).zero_()
     for done in range(count):
         which = count - 1 - done
-        gradient(tokens, dy, stretch(places, which), before[which], dstate, dtokens, span, constants, scratch)
+        gradient(given, stretch(given.places, which), before[which], dstate, dy, dtokens)
 
 
 def gradient(
-    tokens: Tokens,
-    dy: Tensor,
-    place: Place,
-    state: Tensor,
-    dstate: Tensor,
-    dtokens: list[Tensor],
-    span: int,
-    constants: Constants,
-    scratch: Scratch,
+    given: Given, place: Place, state: Tensor, dstate: Tensor, dy: Tensor, dtokens: list[Tensor]
 ) -> None:
     """Gradients of one stretch, from the state before it and the gradient by that after it.
 
     That becomes the one by the state before it.
     """
+    tokens, span, constants, scratch = given.tokens, given.span, given.constants, given.scratch
     gate = tokens.gate
     assert gate is not None
     count = place.rows.shape[0] // (place.chunk * place.sequences) + 1

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from .huge_pages import PAGE_BYTES, ask_for_huge_pages
+from .huge_pages import PAGE_BYTES, fresh
 
 MOST_KEPT_BYTES = 128 << 20  # of memory that nobody uses at the moment
 SMALLEST_BYTES = 64 << 10
@@ -36,9 +36,7 @@ def _take(size: int) -> Tensor:
         if fitting:
             return _kept.pop(min(fitting, key=lambda i: _kept[i].numel()))
     with torch.inference_mode(False):  # or nobody outside of that mode could write to it later
-        memory = torch.empty(size, dtype=torch.uint8)
-    ask_for_huge_pages(memory.data_ptr(), size)
-    return memory
+        return fresh((size,), torch.uint8)
 
 
 def _give_back(memory: Tensor) -> None:

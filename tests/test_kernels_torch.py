@@ -168,7 +168,7 @@ def test_results_do_not_lie_in_memory_that_is_used_again() -> None:
 
 def test_gradients_after_inference_mode() -> None:
     """Memory and masks that were first made there are of use outside, too."""
-    for constant in (torch_chunks.constants, torch_stretch.rows_of, torch_stretch.steps_of):
+    for constant in (torch_chunks.constants, torch_stretch.rows_of):
         constant.cache_clear()
     free_workspaces()
     inputs, dy = cases.inputs(1, 33, 2), cases.incoming(1, 33, 2)
